@@ -1,0 +1,173 @@
+/** `vexlab module test`: loads a built module in the stack's guest, runs its suites and judges. */
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Option, type Command } from "commander";
+import picocolors from "picocolors";
+import { z } from "zod";
+import { buildResultSchema, type BuildResult } from "../lab/build/result.ts";
+import { resultFile, resultsFolder } from "../lab/build/results.ts";
+import { cancellable } from "../lab/config/cancellation.ts";
+import { allow } from "../lab/config/allowed.ts";
+import { ExitCode, LabError } from "../lab/config/errors.ts";
+import { readManifest } from "../lab/config/manifest.ts";
+import { places, stackFolder } from "../lab/config/places.ts";
+import { stackName } from "../lab/config/stackName.ts";
+import { verbInput } from "../lab/config/verbInput.ts";
+import { connectionUri } from "../lab/hypervisor/connection.ts";
+import { Phases } from "../lab/report/phases.ts";
+import { terminalProgress } from "../lab/report/progress.ts";
+import { renderTable } from "../lab/report/table.ts";
+import { forgetLastVerdict } from "../lab/run/lastVerdict.ts";
+import { forkBase, forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
+import type { GuestPlace } from "../lab/run/readyGuest.ts";
+import { testRun } from "../lab/run/testRun.ts";
+import type { StackGuest } from "../lab/warm/stackGuest.ts";
+import { bootMs, knownGuest } from "./knownGuest.ts";
+
+/** Input of the verb; all but the stack can be left out for a stack that is up. */
+export const moduleTestInput = z.strictObject({
+  stack: stackName(),
+  /** libvirt's name or UUID of the domain. */
+  domain: z.string().optional(),
+  libvirtUri: z.string().optional(),
+  /** What `vexlab module build` printed, or the path of a built tree's result.json. */
+  build: z.union([buildResultSchema, z.string()]).optional(),
+  guest: z
+    .strictObject({
+      host: z.string(),
+      port: z.int(),
+      user: z.string(),
+      privateKeyFile: z.string(),
+      knownHostsFile: z.string(),
+    })
+    .optional(),
+  consoleFile: z.string().optional(),
+  /** Whether a failing verdict is the verb's exit code, or only in its result. */
+  onFailure: allow("fail or report", z.enum(["fail", "report"])).default("fail"),
+  stopAfter: z.boolean().default(false),
+  /** `auto`: in forks of the stack's warm image where that can be; `off`: in the stack's own guest. */
+  warm: allow("auto or off", z.enum(["auto", "off"])).default("auto"),
+  jobs: allow("a whole number from 1 to 16", z.coerce.number().int().min(1).max(16)).default(1),
+  suites: allow("names of suites of the manifest", z.array(z.string()).min(1)).optional(),
+});
+
+interface Flags {
+  readonly input?: string;
+  readonly stack?: string;
+  readonly build?: string;
+  readonly suites?: string[];
+  readonly onFailure?: string;
+  readonly stopAfter?: boolean;
+  readonly warm?: string;
+  readonly jobs?: string;
+}
+
+export function register(program: Command): void {
+  const module =
+    program.commands.find((command) => command.name() === "module") ??
+    program.command("module").description("the module under test");
+  module
+    .command("test")
+    .description("load the built module in the stack's guest, run its suites and judge")
+    .option("--stack <name>", "the stack in whose guest it is tested")
+    .option("--suites <name...>", "only these suites of the manifest")
+    .option("--build <file>", "result.json of a build; default: the stack's newest")
+    .option("--on-failure <what>", "fail, or report: exit 0 with the verdict in the result")
+    .option("--stop-after", "stop the stack's guest after the run")
+    .option("--warm <auto|off>", "off: in the stack's own guest instead of in a fork")
+    .option("--jobs <number>", "how many suites run at once, each in a guest of its own")
+    .addOption(
+      new Option("--input <json>", "the same as one JSON object").env("VEXLAB_INPUT").hideHelp(),
+    )
+    .action(async ({ input, ...flags }: Flags) => {
+      process.exitCode = await moduleTest(verbInput("module test", moduleTestInput, input, flags));
+    });
+}
+
+async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<ExitCode> {
+  await forgetLastVerdict(stackFolder(input.stack));
+  const build = await buildOf(input);
+  const guest = await guestOf(input);
+  const manifest = await readManifest(build.folder);
+  const progress = terminalProgress();
+  const report = await cancellable((signal) => {
+    const own = ownGuest(guest);
+    const source =
+      input.warm === "off"
+        ? own
+        : forkedGuest(forkBase(guest, progress, signal), resultsFolder(input.stack, places()), own);
+    return testRun(
+      {
+        stack: input.stack,
+        guest,
+        build,
+        manifest,
+        results: places().results,
+        stopAfter: input.stopAfter,
+        source,
+        jobs: input.jobs,
+        phases: new Phases(),
+        ...(input.suites && { suites: input.suites }),
+      },
+      progress,
+      signal,
+    );
+  });
+  process.stderr.write(`\n${renderTable(report, picocolors.isColorSupported)}`);
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  return input.onFailure === "report" && report.verdict !== "cancelled"
+    ? ExitCode.passed
+    : report.exitCode;
+}
+
+async function guestOf(input: z.output<typeof moduleTestInput>): Promise<GuestPlace & StackGuest> {
+  const { guest, domain, libvirtUri, consoleFile } = input;
+  if (guest === undefined || domain === undefined || libvirtUri === undefined) {
+    const known = await knownGuest(input.stack);
+    return { ...known, ...(domain !== undefined && { domain }) };
+  }
+  const folder = stackFolder(input.stack);
+  return {
+    stackFolder: folder,
+    address: guest,
+    user: guest.user,
+    consoleFile: consoleFile ?? join(folder, "console.log"),
+    domain,
+    libvirtUri: connectionUri(libvirtUri),
+    bootMs,
+  };
+}
+
+async function buildOf(input: z.output<typeof moduleTestInput>): Promise<BuildResult> {
+  if (typeof input.build === "object") return input.build;
+  const file = input.build ?? (await newestBuild(input.stack));
+  if (file === undefined)
+    throw new LabError(
+      `stack ${input.stack} has no build`,
+      ExitCode.usage,
+      `Make one first: npm run up -- ${input.stack}`,
+    );
+  try {
+    return buildResultSchema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch (cause) {
+    throw new LabError(
+      `${file} is not the result of a build: ${(cause as Error).message.split("\n")[0] ?? ""}`,
+      ExitCode.usage,
+      "Give the result.json of a finished build.",
+      { cause },
+    );
+  }
+}
+
+async function newestBuild(stack: string): Promise<string | undefined> {
+  const results = resultsFolder(stack, places());
+  const names = await readdir(results).catch(() => []);
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const file = resultFile(join(results, name));
+      const status = await stat(file).catch(() => undefined);
+      return status && { file, at: (await stat(join(results, name))).mtimeMs };
+    }),
+  );
+  return found.filter((each) => each !== undefined).sort((a, b) => b.at - a.at)[0]?.file;
+}

@@ -1,0 +1,121 @@
+/** One turn of the edit → verdict loop, for `test` and `watch`. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import picocolors from "picocolors";
+import { parse } from "yaml";
+import { buildModule } from "../lab/build/build.ts";
+import { guestBuilder } from "../lab/build/guestBuild.ts";
+import { hostBuilder } from "../lab/build/hostBuild.ts";
+import { resultsFolder } from "../lab/build/results.ts";
+import type { BuildResult } from "../lab/build/result.ts";
+import { readManifest, type Manifest } from "../lab/config/manifest.ts";
+import { places } from "../lab/config/places.ts";
+import { thisHost } from "../lab/config/thisHost.ts";
+import { parseStackConfig, type StackConfig } from "../lab/config/stack.ts";
+import { GuestSession } from "../lab/guest/session.ts";
+import { openImage } from "../lab/image/image.ts";
+import { Phases } from "../lab/report/phases.ts";
+import { formatDuration, type Progress } from "../lab/report/progress.ts";
+import { renderTable } from "../lab/report/table.ts";
+import { forkBase, forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
+import { testRun } from "../lab/run/testRun.ts";
+import type { RunReport } from "../lab/run/verdict.ts";
+import { imageIdOf, type StackGuest } from "../lab/warm/stackGuest.ts";
+import { knownGuest } from "./knownGuest.ts";
+
+export interface TestInput {
+  readonly stack: string;
+  /** None: all. */
+  readonly suites: readonly string[];
+  readonly jobs: number;
+  /** Suites that run before the others. */
+  readonly first?: readonly string[];
+}
+
+const connectMs = 60_000;
+
+/**
+ * Builds what the sources are now and tests it in forks of the stack's guest.
+ * @throws LabError when it can't be built; ConfigurationError for suites that don't exist
+ */
+export async function testOnce(
+  { stack, suites, jobs, first = [] }: TestInput,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<RunReport> {
+  const [config, guest] = await Promise.all([stackConfig(stack), knownGuest(stack)]);
+  const phases = new Phases();
+  // The guest starts while the module is built.
+  const warm = config.warm === "auto";
+  const unwanted = new AbortController();
+  const wanted = AbortSignal.any([signal, unwanted.signal]);
+  const base = warm ? forkBase(guest, progress, wanted) : undefined;
+  const own = ownGuest(guest);
+  const source = base === undefined ? own : forkedGuest(base, resultsFolder(stack, places()), own);
+  let build: BuildResult;
+  let manifest: Manifest;
+  try {
+    build = await phases.time("build", () => buildFor(stack, config, guest, progress, signal));
+    manifest = await readManifest(build.folder);
+  } catch (error) {
+    // Else the process would end while a guest is being saved, which then ran on for nobody.
+    unwanted.abort();
+    await base?.catch(() => undefined);
+    throw error;
+  }
+  return testRun(
+    {
+      ...{ stack, guest, build, manifest, source, jobs, phases, first },
+      results: places().results,
+      stopAfter: false,
+      ...(suites.length > 0 && { suites }),
+    },
+    progress,
+    signal,
+  );
+}
+
+/** The report for a person, or as JSON. */
+export function printReport(report: RunReport, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    return;
+  }
+  const phases = (report.phases ?? []).map(
+    ({ name, milliseconds }) => `${name} ${formatDuration(milliseconds)}`,
+  );
+  const colour = process.stdout.isTTY && picocolors.isColorSupported;
+  process.stdout.write(`\n${renderTable(report, colour)}${phases.join(", ")}\n`);
+}
+
+/** The stack's configuration as its file has it. @throws ConfigurationError with every mistake */
+export async function stackConfig(stack: string): Promise<StackConfig> {
+  const { checkout } = places();
+  const file = join(checkout, "stacks", `Pulumi.${stack}.yaml`);
+  const text = await readFile(file, "utf8").catch(() => "");
+  const content = parse(text) as { config?: Record<string, unknown> } | null;
+  const raw = Object.fromEntries(
+    Object.entries(content?.config ?? {}).map(([key, value]) => [key, String(value)]),
+  );
+  return parseStackConfig(raw, process.env, thisHost(checkout), `stack ${stack}`);
+}
+
+async function buildFor(
+  stack: string,
+  config: StackConfig,
+  guest: StackGuest & { readonly address: Parameters<typeof GuestSession.connect>[0] },
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<BuildResult> {
+  const image = await openImage(await imageIdOf(guest));
+  const request = { stack, source: config.source, image };
+  const context = { progress, signal };
+  if (config.buildOn === "host")
+    return buildModule({ ...request, builder: hostBuilder(image.sysroot) }, context);
+  const session = await GuestSession.connect(guest.address, { deadlineMs: connectMs, signal });
+  try {
+    return await buildModule({ ...request, builder: guestBuilder(session) }, context);
+  } finally {
+    session.close();
+  }
+}

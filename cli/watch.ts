@@ -1,0 +1,84 @@
+/** `vexlab watch [suite…]`: the verdict on the sources, again at each change of them. */
+import { type Command, Option } from "commander";
+import type { z } from "zod";
+import { watchSources } from "../lab/build/watchSources.ts";
+import { cancellable } from "../lab/config/cancellation.ts";
+import { ExitCode, LabError } from "../lab/config/errors.ts";
+import { verbInput } from "../lab/config/verbInput.ts";
+import { terminalProgress } from "../lab/report/progress.ts";
+import type { RunReport } from "../lab/run/verdict.ts";
+import { testInput } from "./test.ts";
+import { printReport, stackConfig, testOnce } from "./testOnce.ts";
+
+export function register(program: Command): void {
+  program
+    .command("watch")
+    .argument("[suites...]", "suites of the manifest; all by default")
+    .description("test the module as `test` does, again at each change of its sources")
+    .addOption(new Option("--stack <name>", "the stack whose guest is forked").default("dev"))
+    .option("--jobs <number>", "how many suites run at once, each in a guest of its own")
+    .action(async (suites: string[], flags: { stack: string; jobs?: string }) => {
+      const input = verbInput("watch", testInput, undefined, { ...flags, suites });
+      await cancellable((signal) => watch(input, signal));
+      process.exitCode = ExitCode.cancelled;
+    });
+}
+
+/** Tests at once and at each change, until the signal. A change ends the run of what it replaces. */
+async function watch(input: z.output<typeof testInput>, signal: AbortSignal): Promise<void> {
+  const { source } = await stackConfig(input.stack);
+  let stale = new AbortController();
+  let run: Promise<void> = Promise.resolve();
+  let first: readonly string[] = [];
+  // The sources as they are now are the first change.
+  for await (const change of watchSources(source, { since: "", signal })) {
+    stale.abort();
+    await run;
+    if ("mistake" in change) {
+      say(change.mistake.message);
+      continue;
+    }
+    stale = new AbortController();
+    const stop = AbortSignal.any([signal, stale.signal]);
+    run = turn({ ...input, first }, stop).then((failed) => {
+      first = failed ?? first;
+    });
+  }
+  stale.abort();
+  await run;
+}
+
+/** @returns the suites that failed; undefined when that is not known */
+async function turn(
+  input: z.output<typeof testInput> & { readonly first: readonly string[] },
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  try {
+    const report = await testOnce(input, terminalProgress(), signal);
+    if (signal.aborted) return undefined;
+    printReport(report, false);
+    say("waiting for changes; Ctrl-C ends");
+    return report.verdict === "passed" ? [] : failedSuites(report);
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    if (!(error instanceof LabError)) throw error;
+    say([error.message, error.next].filter(Boolean).join("\n"));
+    say("waiting for changes; Ctrl-C ends");
+    return undefined;
+  }
+}
+
+function failedSuites({ suites }: RunReport): string[] {
+  return suites
+    .filter(
+      ({ cases, problems, ending }) =>
+        ending !== "exited" ||
+        problems.length > 0 ||
+        cases.some(({ outcome }) => outcome === "failed" || outcome === "timedOut"),
+    )
+    .map(({ name }) => name);
+}
+
+function say(text: string): void {
+  process.stderr.write(`vexlab: ${text}\n`);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* vexfs: what the files of the module share. */
+#ifndef VEXFS_H
+#define VEXFS_H
+
+#include <linux/buffer_head.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+
+#include "compat.h"
+#include "format.h"
+
+/*
+ * Locks, outermost first:
+ *   inode->i_rwsem (the VFS) > folio lock > vexfs_inode.map_lock >
+ *   vexfs_bitmap.lock > buffer lock
+ */
+
+/* A bitmap of inodes or blocks; it stays in memory while mounted. */
+struct vexfs_bitmap {
+	struct super_block *sb;
+	struct mutex lock;		/* guards what follows and the bits */
+	u64 bits;			/* valid bits */
+	u64 free;			/* of these, clear */
+	u64 next;			/* where the next search starts */
+	u32 block_count;
+	struct buffer_head **blocks;
+};
+
+struct vexfs_sb {
+	struct buffer_head *superblock;
+	struct vexfs_bitmap inodes;	/* bit 0 is inode 1 */
+	struct vexfs_bitmap blocks;	/* bit 0 is block 0 */
+	u8 uuid[16];
+	u64 block_count;
+	u32 inode_count;
+	u32 inode_table;		/* first block */
+	u32 data;			/* first block */
+	bool damaged;			/* seen while mounted: never marked clean */
+};
+
+struct vexfs_inode {
+	struct rw_semaphore map_lock;	/* guards pointers[] and the blocks below */
+	u32 pointers[VEXFS_POINTERS];
+	struct inode vfs_inode;
+};
+
+static inline struct vexfs_sb *VEXFS_SB(struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+static inline struct vexfs_inode *VEXFS_I(struct inode *inode)
+{
+	return container_of(inode, struct vexfs_inode, vfs_inode);
+}
+
+/* Whether @block may hold data, directories or pointers. */
+static inline bool vexfs_is_data_block(struct super_block *sb, u64 block)
+{
+	return block >= VEXFS_SB(sb)->data && block < VEXFS_SB(sb)->block_count;
+}
+
+/* super.c */
+extern bool vexfs_debug_enabled;
+
+#define vexfs_debug(sb, format, ...)							\
+do {											\
+	if (unlikely(vexfs_debug_enabled))						\
+		pr_info("%s: " format "\n", (sb)->s_id, ##__VA_ARGS__);			\
+} while (0)
+
+__printf(2, 3) void vexfs_damaged(struct super_block *sb, const char *format, ...);
+
+/* metadata.c */
+u32 vexfs_checksum(const u8 *uuid, u64 number, const void *data, size_t size);
+struct buffer_head *vexfs_read_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
+struct buffer_head *vexfs_new_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
+void vexfs_change_begin(struct buffer_head *bh);
+void vexfs_change_end(struct super_block *sb, struct buffer_head *bh, struct inode *inode);
+
+static inline void *vexfs_payload(struct buffer_head *bh)
+{
+	return bh->b_data + VEXFS_HEADER_SIZE;
+}
+
+/* balloc.c */
+int vexfs_bitmap_load(struct super_block *sb, struct vexfs_bitmap *bitmap, u32 first, u64 bits);
+void vexfs_bitmap_release(struct vexfs_bitmap *bitmap);
+int vexfs_bitmap_take(struct vexfs_bitmap *bitmap, u64 *bit);
+int vexfs_bitmap_give(struct vexfs_bitmap *bitmap, u64 bit);
+bool vexfs_bitmap_test(struct vexfs_bitmap *bitmap, u64 bit);
+u64 vexfs_bitmap_free(struct vexfs_bitmap *bitmap);
+
+/* map.c */
+int vexfs_map(struct inode *inode, u64 index, u32 wanted, bool create,
+	      u64 *block, u32 *count, bool *created);
+int vexfs_get_block(struct inode *inode, sector_t index, struct buffer_head *bh, int create);
+int vexfs_free_blocks(struct inode *inode, u64 first);
+bool vexfs_pointers_valid(struct super_block *sb, struct buffer_head *bh);
+
+/* inode.c */
+struct inode *vexfs_iget(struct super_block *sb, u64 number);
+struct inode *vexfs_new_inode(struct inode *dir, umode_t mode);
+int vexfs_write_inode(struct inode *inode, struct writeback_control *wbc);
+void vexfs_evict_inode(struct inode *inode);
+int vexfs_setattr(VEXFS_IDMAP_ARG struct dentry *dentry, struct iattr *attr);
+void vexfs_touch(struct inode *inode);
+
+/* file.c */
+extern const struct address_space_operations vexfs_aops;
+extern const struct file_operations vexfs_file_operations;
+extern const struct inode_operations vexfs_file_inode_operations;
+extern const struct inode_operations vexfs_symlink_inode_operations;
+
+/* dir.c */
+struct vexfs_slot {			/* where a name is: release by vexfs_slot_put() */
+	struct buffer_head *bh;
+	unsigned int offset;
+};
+
+extern const struct file_operations vexfs_dir_operations;
+
+static inline struct vexfs_dirent *vexfs_slot_dirent(const struct vexfs_slot *slot)
+{
+	return (struct vexfs_dirent *)(slot->bh->b_data + slot->offset);
+}
+
+static inline void vexfs_slot_put(struct vexfs_slot *slot)
+{
+	brelse(slot->bh);
+	slot->bh = NULL;
+}
+
+int vexfs_dir_find(struct inode *dir, const struct qstr *name, struct vexfs_slot *slot);
+int vexfs_dir_add(struct inode *dir, const struct qstr *name, struct inode *inode);
+void vexfs_dir_replace(struct inode *dir, struct vexfs_slot *slot, struct inode *inode);
+void vexfs_dir_remove(struct inode *dir, struct vexfs_slot *slot);
+int vexfs_dir_grow(struct inode *dir);
+int vexfs_dir_is_empty(struct inode *dir);
+bool vexfs_dir_block_valid(struct super_block *sb, struct buffer_head *bh);
+
+/* namei.c */
+extern const struct inode_operations vexfs_dir_inode_operations;
+
+#endif /* VEXFS_H */

@@ -1,0 +1,72 @@
+#!/bin/sh
+# What was built is what it should be.
+. "$(dirname "$0")/ktap.sh"
+. "$(dirname "$0")/vexfs.sh"
+
+release=${KERNELRELEASE:-$(uname -r)}
+
+module_is_for_this_kernel() {
+	expect "first word of vermagic" "$release" "$(modinfo -F vermagic "$module" | cut -d ' ' -f 1)"
+}
+
+module_describes_itself() {
+	expect name vexfs "$(modinfo -F name "$module")"
+	expect license GPL "$(modinfo -F license "$module")"
+	expect alias fs-vexfs "$(modinfo -F alias "$module")"
+	modinfo -F parm "$module" | grep -q '^debug:.*(bool)$' || fail "no parameter debug"
+}
+
+# insmod loads it alone.
+module_needs_no_other() {
+	expect depends "" "$(modinfo -F depends "$module")"
+}
+
+vexctl_explains_itself() {
+	"$vexctl" --version | grep -q '^vexctl [0-9]'
+	"$vexctl" --help | grep -q '^Usage:'
+}
+
+vexctl_refuses_wrong_usage() {
+	for arguments in "" "dance" "mkfs" "mkfs --blocks many /dev/null" "stat --colour /dev/null"; do
+		status=0
+		# shellcheck disable=SC2086 # words on purpose
+		"$vexctl" $arguments 2>"$work/message" || status=$?
+		expect "exit status of 'vexctl $arguments'" 2 "$status"
+		grep -q 'Try: vexctl --help' "$work/message"
+	done
+	status=0
+	"$vexctl" stat "$work/nothing" 2>"$work/message" || status=$?
+	expect "exit status for a missing device" 3 "$status"
+}
+
+vexctl_checks_what_it_makes() {
+	truncate -s 4M "$work/image"
+	"$vexctl" mkfs --label "a label" "$work/image"
+	"$vexctl" stat "$work/image" | grep -q '^label: *a label$'
+	"$vexctl" check "$work/image"
+}
+
+vexctl_finds_a_changed_byte() {
+	truncate -s 4M "$work/image"
+	"$vexctl" mkfs "$work/image"
+	data=$("$vexctl" stat "$work/image" | sed -n 's/^data: *block //p')
+	printf x | dd of="$work/image" bs=1 seek=$((data * 4096 + 4000)) conv=notrunc status=none
+	status=0
+	"$vexctl" check "$work/image" >"$work/message" || status=$?
+	expect "exit status of check" 1 "$status"
+	grep -q 'wrong checksum' "$work/message"
+}
+
+clean_up() {
+	rm -f "$work"/image "$work"/message
+}
+
+ktap_case "vermagic names the running kernel" module_is_for_this_kernel
+ktap_case "modinfo tells name, license, alias and parameter" module_describes_itself
+ktap_case "the module depends on no other module" module_needs_no_other
+ktap_case "vexctl tells its version and its usage" vexctl_explains_itself
+ktap_case "vexctl refuses wrong usage with status 2" vexctl_refuses_wrong_usage
+ktap_case "vexctl check accepts what vexctl mkfs makes" vexctl_checks_what_it_makes
+ktap_case "vexctl check finds a changed byte" vexctl_finds_a_changed_byte
+ktap_after_each clean_up
+ktap_run

@@ -1,0 +1,104 @@
+"""Builds the module and its tools in a fresh copy of the source."""
+
+import fnmatch
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .failure import Exit, Failure
+
+# What a build on the host may have left in the shared folder: it is made for the host.
+NEVER_SOURCES = [
+    ".git/", ".vexlab/", "test_results/", "*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "*.o.d",
+    "Module.symvers", "modules.order", ".tmp_*",
+]  # fmt: skip
+
+
+def fresh_copy(manifest, source, work):
+    """Copies the sources to <work>/build/<name>, made anew; returns that folder."""
+    copy = Path(work) / "build" / manifest.name
+    try:
+        if copy.exists():
+            shutil.rmtree(copy)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(
+            source, copy, symlinks=True, ignore=ignoring(source, NEVER_SOURCES + manifest.exclude)
+        )
+    except (OSError, shutil.Error) as error:
+        raise Failure(Exit.INFRASTRUCTURE, f"can't copy {source} to {copy}: {error}") from None
+    return copy
+
+
+def ignoring(root, patterns):
+    """For shutil.copytree: the names of a folder that match patterns in gitignore's notation.
+
+    Without `!`: a file too many in the copy does no harm.
+    """
+
+    def ignored(folder, names):
+        return {
+            entry
+            for entry in names
+            if any(
+                matches(pattern, os.path.relpath(os.path.join(folder, entry), root))
+                and (not pattern.endswith("/") or os.path.isdir(os.path.join(folder, entry)))
+                for pattern in patterns
+            )
+        }
+
+    return ignored
+
+
+def matches(pattern, path):
+    body = pattern.rstrip("/")
+    if "/" in body:
+        body = body.lstrip("/")
+        if body.startswith("**/"):
+            return matches(body[3:], path) or fnmatch.fnmatchcase(path, body)
+        return fnmatch.fnmatchcase(path, body)
+    return fnmatch.fnmatchcase(os.path.basename(path), body)
+
+
+def build_module(manifest, copy, output):
+    """Runs Kbuild for the running kernel and prints the modules that it made."""
+    release = os.uname().release
+    headers = f"/lib/modules/{release}/build"
+    folder = copy / manifest.module_folder
+    jobs = f"-j{len(os.sched_getaffinity(0))}"
+    command = ["make", jobs, "-C", headers, f"M={folder}", *manifest.make, "modules"]
+    build(f"module {manifest.name}", command, copy, folder, manifest.artefacts, output)
+
+
+def build_tools(manifest, copy, output):
+    for tool in manifest.tools:
+        folder = copy / tool.folder
+        build(f"tool {tool.name}", tool.command, folder, folder, tool.artefacts, output)
+    if not manifest.tools:
+        output.line(f"{manifest.name} has no tools")
+
+
+def build(what, command, cwd, folder, artefacts, output):
+    output.line(f"$ {' '.join(command)}")
+    try:
+        with subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            for line in process.stdout:
+                output.line(line.rstrip("\n"))
+    except OSError as error:
+        raise Failure(Exit.BUILD_FAILED, f"{what}: can't run {command[0]}: {error}") from None
+    if process.returncode != 0:
+        raise Failure(
+            Exit.BUILD_FAILED, f"{what}: {command[0]} ended with status {process.returncode}"
+        )
+    for artefact in artefacts:
+        if not (folder / artefact).is_file():
+            raise Failure(Exit.BUILD_FAILED, f"{what}: the build did not make {folder / artefact}")
+        output.line(f"made {folder / artefact}")

@@ -1,0 +1,149 @@
+/**
+ * vexlab as a Pulumi program: the stack's configuration becomes a guest, and the module under test
+ * is built, loaded and tested in it.
+ */
+import * as pulumi from "@pulumi/pulumi";
+import { CloudImage } from "./components/cloudImage.ts";
+import { CloudInitDisk } from "./components/cloudInitDisk.ts";
+import { GuestReady } from "./components/guestReady.ts";
+import { Hypervisor } from "./components/hypervisor.ts";
+import { ModuleBuild } from "./components/moduleBuild.ts";
+import { ModuleTest } from "./components/moduleTest.ts";
+import { RootVolume } from "./components/rootVolume.ts";
+import { SshKey } from "./components/sshKey.ts";
+import { StackFolder } from "./components/stackFolder.ts";
+import { StoragePool } from "./components/storagePool.ts";
+import { TestDisk } from "./components/testDisk.ts";
+import { VirtualMachine } from "./components/virtualMachine.ts";
+import { LabError } from "./lab/config/errors.ts";
+import { leaveFault } from "./lab/config/programFault.ts";
+import { planStack } from "./lab/stackPlan.ts";
+
+const stack = pulumi.getStack();
+const plan = await planStack(stack, pulumi.runtime.allConfig()).catch((error: unknown) => {
+  leaveFault(error);
+  throw error instanceof LabError ? new pulumi.RunError(error.message) : error;
+});
+const { config, domainName, consoleFile, user } = plan;
+
+const hypervisor = new Hypervisor("hypervisor", { libvirtUri: config.libvirtUri });
+const onHypervisor = { providers: { libvirt: hypervisor.provider } };
+
+const image = new CloudImage("image", {
+  recipe: plan.recipe,
+  recipeHash: plan.recipeHash,
+  stack,
+});
+const { folder } = new StackFolder("folder", { stack });
+const key = new SshKey("key", { stack, folder });
+const pool = new StoragePool(
+  "pool",
+  { poolName: domainName, folder: pulumi.interpolate`${folder}/pool` },
+  onHypervisor,
+);
+const root = new RootVolume(
+  "root",
+  { pool: pool.poolName, rootDisk: image.rootDisk, bytes: config.diskMiB * 2 ** 20 },
+  onHypervisor,
+);
+const testDisk = new TestDisk(
+  "test-disk",
+  { pool: pool.poolName, bytes: config.testDiskMiB * 2 ** 20 },
+  onHypervisor,
+);
+const cloudInit = new CloudInitDisk(
+  "cloud-init",
+  {
+    pool: pool.poolName,
+    settings: {
+      user,
+      publicKey: key.publicKey,
+      hostname: domainName,
+      shareMode: config.share,
+      files: plan.guestFiles,
+      ...(plan.userData === undefined ? {} : { userData: plan.userData }),
+    },
+  },
+  onHypervisor,
+);
+const machine = new VirtualMachine(
+  "machine",
+  {
+    domainName,
+    accelerator: plan.accelerator,
+    memoryMiB: config.memoryMiB,
+    cpus: config.cpus,
+    kernel: image.kernel,
+    initrd: image.initrd,
+    rootVolumeId: root.volumeId,
+    testDiskId: testDisk.volumeId,
+    cloudInitId: cloudInit.volumeId,
+    source: config.source,
+    shareMode: config.share,
+    sshPort: config.sshPort,
+    gdbPort: config.gdbPort,
+    network: config.network,
+    consoleFile,
+    controlSocket: plan.controlSocket,
+  },
+  onHypervisor,
+);
+
+const guest = {
+  host: "127.0.0.1",
+  port: config.sshPort,
+  user,
+  privateKeyFile: key.privateKeyFile,
+  knownHostsFile: key.knownHostsFile,
+};
+const ready = new GuestReady(
+  "guest",
+  {
+    stack,
+    libvirtUri: config.libvirtUri,
+    domainId: machine.domainId,
+    user,
+    sshPort: config.sshPort,
+    privateKeyFile: key.privateKeyFile,
+    knownHostsFile: key.knownHostsFile,
+    consoleFile,
+    warm: config.warm,
+  },
+  { dependsOn: [machine] },
+);
+const module = new ModuleBuild(
+  "module",
+  {
+    stack,
+    source: config.source,
+    sourceHash: plan.sourceHash,
+    imageId: image.imageId,
+    buildOn: config.buildOn,
+    guest,
+  },
+  { dependsOn: config.buildOn === "guest" ? [ready] : [] },
+);
+const test = new ModuleTest(
+  "test",
+  {
+    stack,
+    libvirtUri: config.libvirtUri,
+    domainName,
+    domainId: machine.domainId,
+    guest,
+    consoleFile,
+    build: module.build,
+    lastFailure: plan.lastFailure,
+    onFailure: config.onFailure,
+    stopAfter: config.mode === "test",
+    warm: config.warm,
+  },
+  { dependsOn: [ready] },
+);
+
+export const sshCommand = pulumi.interpolate`ssh -i ${key.privateKeyFile} -o UserKnownHostsFile=${key.knownHostsFile} -p ${config.sshPort} ${user}@127.0.0.1`;
+export { consoleFile };
+export const imageId = image.imageId;
+export const kernelRelease = ready.kernelRelease;
+export const verdict = test.verdict;
+export const logs = test.files;

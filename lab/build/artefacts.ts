@@ -1,0 +1,79 @@
+/** What a build has to make: that it is there, for the right kernel, and its checksums. */
+import { createHash } from "node:crypto";
+import { lstat } from "node:fs/promises";
+import { basename, extname, join } from "node:path/posix";
+import { ExitCode, LabError } from "../config/errors.ts";
+import type { Manifest } from "../config/manifest.ts";
+import { hashFile } from "./checksum.ts";
+import { moduleKernelRelease } from "./elf.ts";
+import type { Artefact } from "./result.ts";
+
+/** Every artefact that the manifest declares, relative to the source folder, modules first. */
+export function declaredArtefacts(manifest: Manifest): string[] {
+  const parts = [manifest.module, ...manifest.tools];
+  return parts.flatMap((part) => part.artefacts.map((file) => join(part.folder, file)));
+}
+
+/** The build's commands succeeded, but an artefact is missing or is not what it has to be. */
+export class WrongArtefacts extends LabError {}
+
+/**
+ * The artefacts of a built tree.
+ * @param made every file that the build left, for telling what was made instead.
+ * @throws WrongArtefacts naming those that aren't there (and what was made instead), and
+ * modules that were built for another kernel.
+ */
+export async function collectArtefacts(
+  folder: string,
+  manifest: Manifest,
+  kernelRelease: string,
+  made: readonly string[],
+): Promise<Artefact[]> {
+  const artefacts: Artefact[] = [];
+  const faults: string[] = [];
+  for (const path of declaredArtefacts(manifest)) {
+    const file = join(folder, path);
+    const status = await lstat(file).catch(() => undefined);
+    if (status?.isFile() !== true) {
+      const what = status === undefined ? "was not made" : "is not a regular file";
+      faults.push(`${path} ${what}; ${madeInstead(made, path)}`);
+      continue;
+    }
+    if (path.endsWith(".ko")) {
+      const release = await moduleKernelRelease(file);
+      if (release !== kernelRelease) {
+        faults.push(
+          release === undefined
+            ? `${path} is not a kernel module (it has no vermagic)`
+            : `${path} was built for kernel ${release}, the image has ${kernelRelease}`,
+        );
+      }
+    }
+    artefacts.push({ path, sha256: await hashFile(file), bytes: status.size });
+  }
+  if (faults.length === 0) return artefacts;
+  throw new WrongArtefacts(
+    `the build of ${manifest.name} ended without error, but ${faults.join("; ")}`,
+    ExitCode.buildFailed,
+    "Correct the artefacts in vexlab.yaml, or the Makefile.",
+  );
+}
+
+/** One hash for all artefacts: sha256 over their paths and contents. */
+export function hashArtefacts(artefacts: readonly Artefact[]): string {
+  const hash = createHash("sha256");
+  const sorted = [...artefacts].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, sha256 } of sorted) hash.update(`${path}\0${sha256}\0`);
+  return hash.digest("hex");
+}
+
+/** Files of the same kind in the tree: the likely spelling of a wrong artefact. */
+function madeInstead(made: readonly string[], path: string): string {
+  const kind = extname(path);
+  const files = made.filter((file) =>
+    kind === "" ? basename(file) === basename(path) : extname(file) === kind,
+  );
+  const shown = files.slice(0, 5).join(", ") + (files.length > 5 ? ", ..." : "");
+  const what = kind === "" ? `file called ${basename(path)}` : `${kind} file`;
+  return files.length === 0 ? `no ${what} was made` : `there is ${shown}`;
+}

@@ -1,0 +1,73 @@
+/** Copies of a source folder: what is built, hashed and tested is never the user's own tree. */
+import { constants } from "node:fs";
+import { chmod, copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path/posix";
+import { isDeepStrictEqual } from "node:util";
+import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
+import { readManifest, type Manifest } from "../config/manifest.ts";
+import { listSources, type Source } from "./sources.ts";
+
+// An editor that saves by renaming makes files vanish for a moment.
+const attempts = 3;
+
+/**
+ * Copies the sources into a folder, which is made anew, and gives the copy's own manifest.
+ * @throws ConfigurationError when the manifest is wrong or a source can't be read; LabError when the
+ * folder keeps changing while it is read.
+ */
+export async function copySources(source: string, copy: string): Promise<Manifest> {
+  for (let attempt = 1; ; attempt++) {
+    const manifest = await readManifest(source);
+    try {
+      await rm(copy, { recursive: true, force: true });
+      await copyTree(source, copy, manifest);
+      const copied = await readManifest(copy);
+      if (isDeepStrictEqual(copied, manifest)) return copied;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    if (attempt === attempts) {
+      throw new LabError(
+        `the source folder ${source} changes while it is copied (tried ${attempts} times)`,
+        ExitCode.infrastructureFailed,
+        "Wait until whatever writes there has finished and run the command again.",
+      );
+    }
+  }
+}
+
+/** Copies the sources of a folder; modes become 644 or 755, times are new. */
+export async function copyTree(source: string, copy: string, manifest: Manifest): Promise<void> {
+  await mkdir(copy, { recursive: true });
+  for (const one of await listSources(source, manifest)) await copySource(source, copy, one);
+}
+
+/** Copies one source, with the folders above it; nothing of that name is there yet. */
+export async function copySource(
+  source: string,
+  copy: string,
+  { path, executable, target }: Source,
+): Promise<void> {
+  const to = join(copy, path);
+  await mkdir(dirname(to), { recursive: true });
+  if (target !== undefined) {
+    await symlink(target, to);
+    return;
+  }
+  await copyFile(join(source, path), to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    throw new ConfigurationError(source, [
+      { key: path, problem: "cannot be read", allowed: "a readable file" },
+    ]);
+  });
+  await chmod(to, executable ? 0o755 : 0o644);
+}
+
+/** Every regular file of a folder, relative to it, sorted. */
+export async function listFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}

@@ -1,0 +1,201 @@
+/**
+ * A stack's configuration, read and checked as a whole: every mistake is reported at preview, at
+ * once, before anything is made.
+ */
+import { access, constants, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { z } from "zod";
+import { allowedAt } from "./allowed.ts";
+import { ConfigurationError, type Fault } from "./errors.ts";
+import { faultsOf } from "./faults.ts";
+import { readManifest, type Manifest } from "./manifest.ts";
+import { formatSize } from "./quantity.ts";
+import { recipeFor, type RecipeName } from "./recipes.ts";
+import { folderFault, readableBy, systemQemuUser, type HostUser } from "./sourceFolder.ts";
+import {
+  stackDefaults,
+  stackKeys,
+  stackSchema,
+  stackVariables,
+  type Host,
+  type StackKey,
+} from "./stackSchema.ts";
+
+export type { Host } from "./stackSchema.ts";
+
+type Values = z.output<typeof stackSchema>;
+
+/** A checked configuration with its defaults. */
+export interface StackConfig extends Readonly<
+  Omit<Values, "memory" | "diskSize" | "testDiskSize" | "kernel" | "gdbPort" | "userData">
+> {
+  /** What `image` and `kernel` mean together. */
+  readonly recipe: RecipeName;
+  readonly kernel?: string;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+  readonly testDiskMiB: number;
+  /** Absolute. */
+  readonly source: string;
+  /** The source folder's. */
+  readonly manifest: Manifest;
+  readonly gdbPort?: number;
+  /** An absolute path or the text of a cloud-config. */
+  readonly userData: string | undefined;
+}
+
+const namespace = "vexlab:";
+
+/**
+ * The configuration of a stack.
+ *
+ * @param raw as from `pulumi.runtime.allConfig()`. Keys may lack the namespace `vexlab:`; keys of
+ * other namespaces are not looked at.
+ * @param environment for VEXFS_VM_MEMORY, VEXFS_VM_CPUS and VEXFS_VM_SSH_PORT, which override.
+ * @param qemuUser whom `qemu:///system` runs QEMU as; asked of the host by default.
+ * @param where the stack, for messages.
+ * @throws ConfigurationError with every fault: of the keys, of the source folder, of its manifest.
+ */
+export async function parseStackConfig(
+  raw: Readonly<Record<string, string>>,
+  environment: NodeJS.ProcessEnv,
+  host: Host,
+  where = "stack configuration",
+  qemuUser: () => Promise<HostUser | undefined> = systemQemuUser,
+): Promise<StackConfig> {
+  const given = withoutNamespace(raw);
+  const overridden: Partial<Record<StackKey, string>> = {};
+  for (const key of stackKeys) {
+    const value = environment[stackVariables[key] ?? ""];
+    if (value) overridden[key] = value;
+  }
+  const named = (key: string): string =>
+    (Object.hasOwn(overridden, key) ? stackVariables[key as StackKey] : undefined) ??
+    `${namespace}${key}`;
+  const document = { ...stackDefaults(host), ...given, ...overridden };
+  const parsed = stackSchema.safeParse(document);
+  const faults = (
+    parsed.success
+      ? []
+      : faultsOf(parsed.error.issues, document, (path) => allowedAt(stackSchema, path))
+  ).map((fault): Fault => ({ ...fault, key: named(fault.key) }));
+
+  // What is wrong with one key must not hide what is wrong with the others: the checks that need
+  // more than the key's own text run for each key that is itself right.
+  const values: Partial<Values> = parsed.success ? parsed.data : rightValues(document);
+  const text = document as Partial<Record<StackKey, string>>;
+  const fault = (key: StackKey, problem: string, allowed: string): void => {
+    faults.push({ key: named(key), value: text[key] ?? "", problem, allowed });
+  };
+
+  const recipe = recipeFor(values.image ?? "", values.kernel);
+  if (typeof recipe !== "string") faults.push(recipe);
+
+  const isLocal = values.libvirtUri?.startsWith("qemu:///") ?? false;
+  if (isLocal && values.memory !== undefined && values.memory > host.memoryMiB) {
+    const most = formatSize(host.memoryMiB);
+    fault("memory", "is more than the host has", `from 512M to the host's ${most}`);
+  }
+  if (values.gdbPort !== undefined && values.gdbPort === values.sshPort) {
+    fault("gdbPort", `is the port of ${named("sshPort")}`, "off, or another port");
+  }
+
+  const source = resolve(host.checkout, values.source ?? ".");
+  let manifest: Manifest | undefined;
+  if (values.source !== undefined) {
+    const closed = await folderFault(named("source"), values.source, source);
+    if (closed !== undefined) faults.push(closed);
+    else {
+      manifest = await manifestOf(source, named("source"), faults);
+      if (values.libvirtUri?.startsWith("qemu:///system") === true) {
+        const user = await qemuUser();
+        const barrier = user === undefined ? undefined : await readableBy(source, user);
+        if (barrier !== undefined) {
+          fault(
+            "source",
+            `${barrier} is closed to ${user?.name ?? ""}, whom qemu:///system runs QEMU as`,
+            `folders that it may enter (chmod o+x, or o+rx for the last), or ${named("libvirtUri")} qemu:///session`,
+          );
+        }
+      }
+    }
+  }
+
+  const userData = await checkedUserData(values.userData, host.checkout, (problem) =>
+    fault("userData", problem, allowedAt(stackSchema, ["userData"]).text),
+  );
+  if (
+    faults.length > 0 ||
+    !parsed.success ||
+    manifest === undefined ||
+    typeof recipe !== "string"
+  ) {
+    throw new ConfigurationError(where, faults);
+  }
+  const { memory, diskSize, testDiskSize, kernel, gdbPort, ...rest } = parsed.data;
+  return {
+    ...rest,
+    recipe,
+    ...(kernel === undefined ? {} : { kernel }),
+    memoryMiB: memory,
+    diskMiB: diskSize,
+    testDiskMiB: testDiskSize,
+    source,
+    manifest,
+    ...(gdbPort === undefined ? {} : { gdbPort }),
+    userData,
+  };
+}
+
+function withoutNamespace(raw: Readonly<Record<string, string>>): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    if (key.startsWith(namespace)) given[key.slice(namespace.length)] = value;
+    else if (!key.includes(":")) given[key] = value;
+  }
+  return given;
+}
+
+/** The keys of a faulty document that are right by themselves. */
+function rightValues(document: Readonly<Record<string, string>>): Partial<Values> {
+  const right: Record<string, unknown> = {};
+  for (const key of stackKeys) {
+    const result = stackSchema.shape[key].safeParse(document[key]);
+    if (result.success) right[key] = result.data;
+  }
+  return right;
+}
+
+/** The manifest; its faults join those of the configuration. */
+async function manifestOf(
+  source: string,
+  key: string,
+  faults: Fault[],
+): Promise<Manifest | undefined> {
+  try {
+    return await readManifest(source);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    faults.push(...error.faults.map((fault) => ({ ...fault, key: `${key}: ${fault.key}` })));
+    return undefined;
+  }
+}
+
+/** As lab/guest/userData.ts reads it: text with lines or a comment at the start, else a path. */
+async function checkedUserData(
+  value: string | undefined,
+  checkout: string,
+  fault: (problem: string) => void,
+): Promise<string | undefined> {
+  if (value === undefined || value.includes("\n") || value.trimStart().startsWith("#")) {
+    return value;
+  }
+  const file = resolve(checkout, value);
+  try {
+    if (!(await stat(file)).isFile()) fault(`${file} is not a file`);
+    await access(file, constants.R_OK);
+  } catch (error) {
+    fault(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  return file;
+}

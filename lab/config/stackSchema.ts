@@ -1,0 +1,163 @@
+/**
+ * The keys of a stack's configuration (`vexlab:…` in stacks/Pulumi.<stack>.yaml): what each takes,
+ * means and is when it isn't set. docs/configuration.md is made of this.
+ *
+ * Pulumi hands every value over as text, so each schema reads text.
+ */
+import { z } from "zod";
+import { allow } from "./allowed.ts";
+import { formatSize, parseSize, sizeForm } from "./quantity.ts";
+import { imageNames, recipeEntries } from "./recipes.ts";
+
+/** What a configuration is checked against. */
+export interface Host {
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** Relative paths are relative to it. */
+  readonly checkout: string;
+}
+
+const gibibyte = 1024;
+
+/** MiB of a size between two limits. */
+const size = (least: number, most: number) => {
+  const range = `from ${formatSize(least)} to ${formatSize(most)}`;
+  return allow(
+    `${sizeForm}, ${range}`,
+    z.string().transform((text, context) => {
+      const mib = parseSize(text);
+      if (mib !== undefined && mib >= least && mib <= most) return mib;
+      const bare = /^\d+$/.test(text);
+      const what = mib !== undefined ? `is not ${range}` : bare ? "has no unit" : "is not a size";
+      context.addIssue({ code: "custom", message: what });
+      return z.NEVER;
+    }),
+  );
+};
+
+const whole = (least: number, most: number, what: string) =>
+  z.string().transform((text, context) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    context.addIssue({ code: "custom", message: `is not ${what}` });
+    return z.NEVER;
+  });
+
+const port = () => whole(1024, 65535, "an unprivileged port");
+
+const oneOf = <const Choices extends readonly [string, ...string[]]>(...choices: Choices) =>
+  allow(choices.join(" or "), z.enum(choices, { error: "is not one of them" }));
+
+const text = (allowed: string) =>
+  allow(
+    allowed,
+    z.string().refine((value) => value.trim() !== "" && !value.includes("\0"), "is empty"),
+  );
+
+// libvirt's URIs (https://libvirt.org/uri.html) that vexlab can serve: QEMU here, or over SSH.
+const libvirtUri =
+  /^qemu:\/\/\/(session|system)(\?socket=\/[^\s&]+)?$|^qemu\+ssh:\/\/[^\s/]+\/(session|system)(\?\S*)?$/;
+
+/** One key a line: the order of docs/configuration.md. */
+export const stackSchema = z.strictObject({
+  image: allow(imageNames.join(" or "), z.string()).describe("The image the guest boots."),
+  kernel: allow(kernels(), z.string().optional()).describe(
+    "Series of the guest's kernel. The image must have a recipe with it.",
+  ),
+  memory: size(512, 1024 * gibibyte).describe("Memory of the guest."),
+  cpus: allow("a whole number from 1 to 64", whole(1, 64, "a number of CPUs")).describe(
+    "Virtual CPUs of the guest.",
+  ),
+  sshPort: allow("a port from 1024 to 65535", port()).describe(
+    "Port of 127.0.0.1 that leads to the guest's SSH. Stacks that run side by side need their own.",
+  ),
+  diskSize: size(4 * gibibyte, 2048 * gibibyte).describe(
+    "Size of the root volume as the guest sees it; it takes space as it is written.",
+  ),
+  testDiskSize: size(16, 1024 * gibibyte).describe("Size of the empty disk for mkfs and mount."),
+  source: text("a folder with a vexlab.yaml, absolute or relative to the checkout").describe(
+    "The module under test.",
+  ),
+  share: oneOf("readonly", "readwrite").describe(
+    "Whether the guest may write to the source folder that it mounts.",
+  ),
+  buildOn: oneOf("host", "guest").describe(
+    "Where the module is built: on the host in the image's root file system, or in the guest.",
+  ),
+  accelerator: oneOf("auto", "kvm", "tcg").describe(
+    "How QEMU runs the guest; `auto` takes KVM if it really works here, else emulation.",
+  ),
+  gdbPort: allow(
+    "off, or a port from 1024 to 65535",
+    z.union([z.literal("off").transform(() => undefined), port()], {
+      error: "is neither off nor an unprivileged port",
+    }),
+  ).describe("Port of 127.0.0.1 for QEMU's gdb stub."),
+  warm: oneOf("auto", "off").describe(
+    "`auto`: the first boot is saved and later starts and tests begin from it; `off`: always boot.",
+  ),
+  mode: oneOf("interactive", "test").describe(
+    "`interactive` leaves the guest running; `test` runs all suites and stops it.",
+  ),
+  network: oneOf("isolated", "nat").describe(
+    "`isolated`: nothing but the SSH port; `nat`: out to the network, and to the host's loopback at 10.0.2.2.",
+  ),
+  userData: allow(
+    "the path of a cloud-config, or its text beginning with #cloud-config",
+    z.string().optional(),
+  ).describe("A cloud-config of yours, merged over vexlab's."),
+  libvirtUri: allow(
+    "qemu:///session, qemu:///system or qemu+ssh://[user@]host/system",
+    z.string().regex(libvirtUri, "is not a connection that vexlab can use"),
+  ).describe(
+    "The libvirt that runs the guest; `qemu:///session` is a daemon of the checkout's own.",
+  ),
+  onFailure: oneOf("fail", "report").describe(
+    "Whether a failing test makes `pulumi up` fail or is only reported.",
+  ),
+});
+
+export type StackKey = keyof typeof stackSchema.shape;
+export const stackKeys = Object.keys(stackSchema.shape) as StackKey[];
+
+/** The defaults, as a user would write them; keys without one are off. */
+export function stackDefaults(
+  host: Pick<Host, "cpus" | "memoryMiB">,
+): Partial<Record<StackKey, string>> {
+  return {
+    image: "debian-12",
+    memory: formatSize(Math.min(4 * gibibyte, largestDefaultMemory(host.memoryMiB))),
+    cpus: String(Math.min(4, host.cpus)),
+    sshPort: "2222",
+    diskSize: "20G",
+    testDiskSize: "1G",
+    source: "examples/vexfs",
+    share: "readonly",
+    buildOn: "host",
+    accelerator: "auto",
+    gdbPort: "off",
+    warm: "auto",
+    mode: "interactive",
+    network: "isolated",
+    libvirtUri: "qemu:///session",
+    onFailure: "fail",
+  };
+}
+
+// The rest of the host needs some, too. Multiples of 256 MiB, so that a kernel update of the host,
+// which changes its total by a few pages, does not replace the guest.
+function largestDefaultMemory(hostMiB: number): number {
+  return Math.max(512, Math.floor((hostMiB * 3) / 4 / 256) * 256);
+}
+
+/** Environment variables that override a key of every stack. */
+export const stackVariables: Readonly<Partial<Record<StackKey, string>>> = {
+  memory: "VEXFS_VM_MEMORY",
+  cpus: "VEXFS_VM_CPUS",
+  sshPort: "VEXFS_VM_SSH_PORT",
+};
+
+function kernels(): string {
+  const offered = Object.entries(recipeEntries).filter(([, entry]) => !("internal" in entry));
+  return offered.map(([, { image, kernel }]) => `${kernel} (${image})`).join(", ");
+}

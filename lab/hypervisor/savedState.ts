@@ -1,0 +1,123 @@
+/**
+ * Saving a guest's devices and processors to a file, and resuming them from it, by QEMU's migration
+ * over a UNIX socket. The memory is a file of its own that both sides map (x-ignore-shared), so the
+ * stream is less than two megabytes.
+ *
+ * Sources: QEMU's docs/devel/migration and QMP reference (migrate, migrate-incoming, query-migrate).
+ * HMP's `migrate exec:` is forbidden by libvirt's sandbox; a path of a UNIX socket has at most 107
+ * bytes (unix(7)), so sockets are made in a folder with a short path.
+ */
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { monitor } from "./monitor.ts";
+
+const pollMs = 20;
+const deadlineMs = 30_000;
+
+interface Migration {
+  readonly status?: string;
+  readonly "error-desc"?: string;
+}
+
+/**
+ * Stops a domain whose memory is a shared file, and writes the rest of its state to a file.
+ * @param sockets a folder with a short path
+ * @throws LabError when QEMU can't save, or not within 30 s; the file is then incomplete.
+ */
+export async function saveState(
+  uri: string,
+  domain: string,
+  file: string,
+  sockets: string,
+): Promise<void> {
+  const path = socketPath(sockets);
+  const server = createServer();
+  server.listen(path);
+  await once(server, "listening");
+  const output = await open(file, "wx");
+  try {
+    const written = (async () => {
+      const [socket] = (await once(server, "connection")) as [Socket];
+      await pipeline(socket, output.createWriteStream({ flush: true }));
+    })();
+    written.catch(() => undefined);
+    await monitor(uri, domain, "stop");
+    await ignoreShared(uri, domain);
+    await monitor(uri, domain, "migrate", { uri: `unix:${path}` });
+    await ended(uri, domain, "completed", "saving the state of");
+    await within(written, `reading the state of ${domain}`);
+  } finally {
+    server.close();
+    await output.close().catch(() => undefined);
+    await rm(path, { force: true });
+  }
+}
+
+/**
+ * Gives a domain that was started with `-incoming defer` its state, and lets it run.
+ * @throws LabError when QEMU can't take it, or not within 30 s
+ */
+export async function loadState(
+  uri: string,
+  domain: string,
+  file: string,
+  sockets: string,
+): Promise<void> {
+  const path = socketPath(sockets);
+  try {
+    await ignoreShared(uri, domain);
+    await monitor(uri, domain, "migrate-incoming", { uri: `unix:${path}` });
+    const socket = connect(path);
+    await once(socket, "connect");
+    await within(pipeline(createReadStream(file), socket), `sending the state of ${domain}`);
+    await ended(uri, domain, "completed", "resuming");
+    await monitor(uri, domain, "cont");
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+function socketPath(folder: string): string {
+  return join(folder, `state-${randomBytes(4).toString("hex")}.sock`);
+}
+
+async function ignoreShared(uri: string, domain: string): Promise<void> {
+  const capabilities = [{ capability: "x-ignore-shared", state: true }];
+  await monitor(uri, domain, "migrate-set-capabilities", { capabilities });
+}
+
+async function ended(uri: string, domain: string, wanted: string, what: string): Promise<void> {
+  const until = performance.now() + deadlineMs;
+  for (;;) {
+    const { status, ...rest } = (await monitor(uri, domain, "query-migrate")) as Migration;
+    if (status === wanted) return;
+    if (status === "failed" || status === "cancelled" || performance.now() > until) {
+      const why = rest["error-desc"] ?? `its migration is ${status ?? "not begun"}`;
+      throw new LabError(`${what} ${domain} failed: ${why}`, ExitCode.infrastructureFailed);
+    }
+    await sleep(pollMs);
+  }
+}
+
+async function within(work: Promise<void>, what: string): Promise<void> {
+  const timer = new AbortController();
+  const late = sleep(deadlineMs, undefined, { signal: timer.signal }).then(() => {
+    throw new LabError(
+      `${what} took more than ${deadlineMs / 1000} s`,
+      ExitCode.infrastructureFailed,
+    );
+  });
+  late.catch(() => undefined);
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    timer.abort();
+  }
+}

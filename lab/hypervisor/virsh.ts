@@ -1,0 +1,42 @@
+/** Questions to libvirt through virsh(1), each with a deadline. */
+import { execa } from "execa";
+import { ExitCode, LabError } from "../config/errors.ts";
+
+const DEADLINE_MS = 20_000;
+
+/**
+ * Runs one virsh command and returns its standard output.
+ * Throws LabError (infrastructure failed) with virsh's own message when it fails or takes over 20 s.
+ */
+export async function virsh(uri: string, args: readonly string[]): Promise<string> {
+  const run = await execa("virsh", ["--quiet", "--connect", uri, ...args], {
+    env: { LC_ALL: "C" },
+    stdin: "ignore",
+    timeout: DEADLINE_MS,
+    reject: false,
+  });
+  if (run.exitCode === 0) return run.stdout;
+  const why = run.timedOut ? `no answer within ${DEADLINE_MS / 1000} s` : run.stderr.trim();
+  throw new LabError(
+    `virsh ${args.join(" ")}: ${why || (run.shortMessage ?? "failed")}`,
+    ExitCode.infrastructureFailed,
+    `Does libvirt run? virsh -c '${uri}' list --all`,
+  );
+}
+
+/** The names of all domains that libvirt knows there, running or not. */
+export async function domainNames(uri: string): Promise<string[]> {
+  return names(await virsh(uri, ["list", "--all", "--name"]));
+}
+
+/** The names of all storage pools that libvirt knows there. */
+export async function poolNames(uri: string): Promise<string[]> {
+  return names(await virsh(uri, ["pool-list", "--all", "--name"]));
+}
+
+function names(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}

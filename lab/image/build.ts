@@ -1,0 +1,222 @@
+/**
+ * Builds an image from its recipe: a root file system by mmdebstrap, then from it the kernel and
+ * initrd, the root disk and the sysroot. Everything happens in one folder of the cache with a
+ * temporary name, which gets its final name last.
+ */
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import writeFileAtomic from "write-file-atomic";
+import { ExitCode, LabError } from "../config/errors.ts";
+import type { Progress } from "../report/progress.ts";
+import { archiveOptions, packageArchive } from "./archive.ts";
+import { sourceLines } from "./aptSources.ts";
+import {
+  buildingPrefix,
+  fileNames,
+  imageFolder,
+  imagesFolder,
+  readManifest,
+  type Manifest,
+} from "./cache.ts";
+import { checkBuildHost, removeFolders, runAsRoot } from "./namespace.ts";
+import { hashRecipe, imageId, imageSources, rootLabel, type Recipe } from "./recipe.ts";
+import { digestTree, hashFile, verifyFiles } from "./verify.ts";
+
+export interface BuildOptions {
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+  readonly cache?: string | undefined;
+}
+
+/** Bytes as a person reads them. */
+export const formatBytes = (bytes: number): string =>
+  bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/**
+ * @throws LabError when the file system of the folder has fewer bytes free than needed
+ */
+export async function checkDiskSpace(folder: string, needed: number, what: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free < needed)
+    throw new LabError(
+      `${what} needs ${formatBytes(needed)} of disk while it is built, and ${folder} has ${formatBytes(free)} free`,
+      ExitCode.infrastructureFailed,
+      "Free some space (vexlab image prune removes images that no stack uses), or set VEXLAB_CACHE_DIR to a larger file system.",
+    );
+}
+
+/** dpkg's list of installed packages, from its status file: version by name. */
+export function parseDpkgStatus(text: string): Record<string, string> {
+  const packages: Record<string, string> = {};
+  for (const stanza of text.split("\n\n")) {
+    const field = (name: string): string | undefined =>
+      new RegExp(`^${name}: (.*)$`, "m").exec(stanza)?.[1];
+    const name = field("Package");
+    const version = field("Version");
+    if (name !== undefined && version !== undefined && field("Status") === "install ok installed")
+      packages[name] = version;
+  }
+  return packages;
+}
+
+/** Runs one phase and shows it; a failure is shown as such and passed on. */
+async function phase<T>(
+  progress: Progress,
+  name: string,
+  work: () => Promise<T>,
+  note?: (result: T) => string,
+): Promise<T> {
+  const step = progress.step(name);
+  try {
+    const result = await work();
+    step.done(note?.(result));
+    return result;
+  } catch (error) {
+    step.failed();
+    throw error;
+  }
+}
+
+async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptions): Promise<void> {
+  const archive = await packageArchive();
+  const argv = [
+    "mmdebstrap",
+    // Root of the namespace, whoever the caller is (namespace.ts).
+    "--mode=root",
+    "--variant=minbase",
+    "--format=directory",
+    "--skip=output/dev",
+    ...one.hooks.map((folder) => `--hook-directory=${join(imageSources, "hooks", folder)}`),
+    `--include=${one.packages.join(",")}`,
+    // apt's own user cannot reach a folder below the caller's home.
+    '--aptopt=APT::Sandbox::User "root";',
+    ...(await archiveOptions()).map((option) => `--aptopt=${option}`),
+    one.release,
+    root,
+    ...(archive === undefined ? [] : sourceLines(archive, one.release)),
+  ];
+  await runAsRoot(argv, {
+    signal: options.signal,
+    environment: {
+      DEBIAN_FRONTEND: "noninteractive",
+      // Making the distribution's initrd takes long and would be for nothing (initramfs-tools' hook).
+      ...(one.initrd === "own" ? { INITRD: "No" } : {}),
+    },
+    onLine: (line) => {
+      // mmdebstrap marks its own stages so; the rest is the output of dpkg and of maintainer scripts.
+      const stage =
+        /^I: ((?:running apt-get update|downloading|extracting|installing|cleaning).*)$/.exec(line);
+      if (stage?.[1] !== undefined) options.progress.line(stage[1]);
+      else if (/^[WE]: /.test(line)) options.progress.line(line);
+    },
+  });
+}
+
+async function makeFiles(
+  one: Recipe,
+  work: string,
+  options: BuildOptions,
+): Promise<Manifest["files"]> {
+  const { progress, signal } = options;
+  const root = join(work, "root");
+  const script = (name: string): string => join(imageSources, name);
+
+  await phase(progress, "initrd", () =>
+    runAsRoot([script("initrd.sh"), root, work, one.initrd], { signal }),
+  );
+  await phase(progress, "root disk", () =>
+    runAsRoot([script("root-disk.sh"), root, join(work, fileNames.rootDisk), rootLabel], {
+      signal,
+    }),
+  );
+  await phase(progress, "sysroot", () =>
+    runAsRoot([script("sysroot.sh"), root, join(work, fileNames.sysroot)], { signal }),
+  );
+
+  const files: Manifest["files"] = {};
+  for (const name of [fileNames.rootDisk, fileNames.kernel, fileNames.initrd]) {
+    const path = join(work, name);
+    // A guest that wrote into a shared image would break every other one.
+    await chmod(path, 0o444);
+    const { size } = await stat(path);
+    files[name] = { sha256: await hashFile(path), bytes: size };
+  }
+  return files;
+}
+
+/** What the build's folder becomes, and whether the same image was here already. */
+async function finish(manifest: Manifest, work: string, cache?: string): Promise<void> {
+  const target = imageFolder(manifest.id, cache);
+  const existing = await readManifest(manifest.id, cache).catch(() => undefined);
+  if (existing && (await verifyFiles(existing, "all", cache)).length === 0) return;
+
+  await writeFileAtomic(join(work, "manifest.json"), `${JSON.stringify(manifest, undefined, 1)}\n`);
+  // The name must not outlive a power failure that the content does not.
+  await execa("sync", ["--file-system", work]);
+  const damaged = join(
+    imagesFolder(cache),
+    `${buildingPrefix(manifest.recipe)}damaged-${process.pid}`,
+  );
+  await rename(target, damaged).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  });
+  await rename(work, target);
+  await execa("sync", ["--file-system", imagesFolder(cache)]);
+  await removeFolders([damaged]);
+}
+
+/**
+ * Builds an image. The caller holds the recipe's lock and has removed what earlier builds left.
+ *
+ * @throws LabError when the host lacks something, the disk is too full, a phase fails (exit code 3)
+ *   or the signal cancels it (130); nothing is left then
+ */
+export async function buildImage(
+  one: Recipe,
+  recipeHash: string,
+  options: BuildOptions,
+): Promise<Manifest> {
+  const { progress, cache } = options;
+  await checkBuildHost();
+  await mkdir(imagesFolder(cache), { recursive: true });
+  await checkDiskSpace(imagesFolder(cache), one.diskNeeded, `image ${one.name}`);
+
+  const work = await mkdtemp(join(imagesFolder(cache), buildingPrefix(one.name)));
+  try {
+    await chmod(work, 0o755);
+    await phase(progress, "root file system", () =>
+      makeRootFileSystem(one, join(work, "root"), options),
+    );
+    const status = await readFile(join(work, "root/var/lib/dpkg/status"), "utf8");
+    const packages = parseDpkgStatus(status);
+    const files = await makeFiles(one, work, options);
+    const kernelReleaseFile = join(work, "kernel-release");
+    const kernelRelease = (await readFile(kernelReleaseFile, "utf8")).trim();
+    await rm(kernelReleaseFile);
+
+    const manifest: Manifest = {
+      id: imageId(one.name, recipeHash, packages),
+      recipe: one.name,
+      recipeHash,
+      kernelRelease,
+      created: new Date().toISOString(),
+      packages,
+      files,
+      sysrootDigest: await phase(progress, "sysroot digest", () =>
+        digestTree(join(work, fileNames.sysroot)),
+      ),
+    };
+    if ((await hashRecipe(one)) !== recipeHash)
+      throw new LabError(
+        `the files of recipe ${one.name} were changed while its image was built, so what it holds is unknown`,
+        ExitCode.infrastructureFailed,
+        "Try again.",
+      );
+    await phase(progress, "to disk", () => finish(manifest, work, cache));
+    return manifest;
+  } finally {
+    await removeFolders([work]);
+  }
+}

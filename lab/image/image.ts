@@ -1,0 +1,160 @@
+/**
+ * An image: an immutable root disk with its kernel, initrd and sysroot, kept in the user's cache
+ * under a key made of its recipe and of the package versions that it holds.
+ */
+import { isRecipeName, recipeNames } from "../config/recipes.ts";
+import { ExitCode, LabError } from "../config/errors.ts";
+import type { Progress } from "../report/progress.ts";
+import { buildImage } from "./build.ts";
+import {
+  asImage,
+  makeCache,
+  readManifest,
+  readPointer,
+  recipeLock,
+  unfinishedBuilds,
+  writePointer,
+} from "./cache.ts";
+import { imageHolders } from "./holders.ts";
+import { takeLock } from "./lock.ts";
+import { removeFolders } from "./namespace.ts";
+import { hashRecipe, recipe as recipeOf } from "./recipe.ts";
+import { verifyFiles } from "./verify.ts";
+
+export interface Image {
+  /** Its key, such as `debian-12-1a2b3c4d5e6f`. */
+  readonly id: string;
+  readonly recipe: string;
+  /** Absolute path of its folder; the paths below are absolute too. */
+  readonly folder: string;
+  /** qcow2, one ext4 file system labelled `vexlab-root` without a partition table. */
+  readonly rootDisk: string;
+  readonly kernel: string;
+  readonly initrd: string;
+  /** The same root file system as a folder of the calling user, for building modules. */
+  readonly sysroot: string;
+  /** What `uname -r` says in the guest. */
+  readonly kernelRelease: string;
+  /** Version by package name. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** By name relative to `folder`. */
+  readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
+}
+
+export interface EnsureOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Build even when an image is there, for the package versions of today. */
+  readonly refresh?: boolean | undefined;
+  /** The cache; places().cache by default. */
+  readonly cache?: string | undefined;
+}
+
+// A cold build takes a few minutes; under heavy load and a slow mirror many times that.
+const buildDeadlineSeconds = 3600;
+
+async function findImage(
+  recipeHash: string,
+  progress: Progress,
+  cache: string | undefined,
+): Promise<Image | undefined> {
+  const id = await readPointer(recipeHash, cache);
+  const manifest =
+    id === undefined ? undefined : await readManifest(id, cache).catch(() => undefined);
+  if (manifest === undefined) return undefined;
+  const damages = await verifyFiles(manifest, "changed", cache);
+  if (damages.length === 0) return asImage(manifest, cache);
+
+  const what = damages.map(({ file, problem }) => `${file}: ${problem}`).join("; ");
+  const holders = await imageHolders(manifest.id, cache);
+  // The disks of those stacks hold only what differs from this image's disk: a new build, alike but
+  // not the same byte for byte, below them would be read as a corrupt file system.
+  if (holders.length > 0)
+    throw new LabError(
+      `image ${manifest.id} is damaged (${what}) and used by ${holders.map((each) => each.holder).join(", ")}`,
+      ExitCode.infrastructureFailed,
+      "Destroy these stacks (npm run destroy), then the image is built again.",
+    );
+  progress.line(`image ${manifest.id} is damaged and will be built again: ${what}`);
+  return undefined;
+}
+
+/**
+ * The image of a recipe: checked and returned when it is here, else built, or waited for when
+ * another process builds it.
+ *
+ * @throws LabError, see buildImage; exit code 5 when another builder does not finish within an hour
+ */
+export async function ensureImage(
+  name: string,
+  progress: Progress,
+  options: EnsureOptions = {},
+): Promise<Image> {
+  const { cache, signal } = options;
+  if (!isRecipeName(name))
+    throw new LabError(
+      `there is no recipe ${name}`,
+      ExitCode.usage,
+      `Recipes: ${recipeNames.join(", ")}`,
+    );
+  const one = recipeOf(name);
+  const hash = await hashRecipe(one);
+  if (!options.refresh) {
+    const found = await findImage(hash, progress, cache);
+    if (found) return found;
+  }
+
+  await makeCache(cache);
+  const waiting = { happened: false };
+  const lock = await takeLock(recipeLock(name, cache), {
+    deadlineSeconds: buildDeadlineSeconds,
+    signal,
+    onWait: (holder) => {
+      waiting.happened = true;
+      progress.line(
+        `waiting for ${holder ? `process ${holder.pid}, which builds ${name} since ${holder.since}` : `another process that builds ${name}`}`,
+      );
+    },
+  });
+  try {
+    // Whoever was waited for has built it.
+    if (!options.refresh || waiting.happened) {
+      const found = await findImage(hash, progress, cache);
+      if (found) return found;
+    }
+    // With the lock held, no build of this recipe is under way: these were killed.
+    await removeFolders(await unfinishedBuilds(name, cache));
+    const step = progress.step(`image ${name}`);
+    try {
+      const manifest = await buildImage(one, hash, { progress, signal, cache });
+      await verifyFiles(manifest, "changed", cache);
+      await writePointer(hash, manifest.id, cache);
+      step.done(manifest.id);
+      return asImage(manifest, cache);
+    } catch (error) {
+      step.failed();
+      throw error;
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/**
+ * An image by its id, its files checked as verify.ts explains.
+ *
+ * @throws LabError when it is not in the cache or is damaged
+ */
+export async function openImage(id: string, cache?: string): Promise<Image> {
+  const again = "Build it: vexlab image build";
+  const manifest = await readManifest(id, cache);
+  if (manifest === undefined)
+    throw new LabError(`image ${id} is not in the cache`, ExitCode.infrastructureFailed, again);
+  const damages = await verifyFiles(manifest, "changed", cache);
+  if (damages.length > 0)
+    throw new LabError(
+      `image ${id} is damaged: ${damages.map(({ file, problem }) => `${file}: ${problem}`).join("; ")}`,
+      ExitCode.infrastructureFailed,
+      again,
+    );
+  return asImage(manifest, cache);
+}

@@ -1,0 +1,103 @@
+/** junit.xml, for CI systems: one testsuite a suite, one testcase a case. */
+import junit, { type Builder, type TestSuite } from "junit-report-builder";
+import writeFileAtomic from "write-file-atomic";
+import { isFailure } from "../run/cases.ts";
+import { printable } from "./progress.ts";
+import type { CaseResult, RunReport, SuiteResult } from "../run/verdict.ts";
+
+// The package's types say "export default" where its code says "module.exports =".
+const builder = junit as unknown as Builder;
+
+/**
+ * The text of junit.xml. What is wrong with a suite as a whole, and a verdict that no case explains
+ * (a crash, a module that doesn't load), becomes a testcase of its own with an error, because
+ * readers of JUnit look at nothing else.
+ */
+export function renderJunit(report: RunReport): string {
+  const root = builder.newBuilder().name(`vexlab ${report.stack}`);
+  for (const suite of report.suites) addSuite(root, suite, report);
+  if (report.verdict !== "passed" && !report.suites.some(showsFailure)) {
+    const run = root.testSuite().name("run").timestamp(new Date(report.startedAt));
+    const details = [...report.moduleProblems, ...report.evidence].map(xmlText).join("\n");
+    run
+      .testCase()
+      .className("run")
+      .name("verdict")
+      .time(0)
+      .error(xmlText(report.reason), report.verdict, details);
+  }
+  return root.build();
+}
+
+export async function writeJunit(file: string, report: RunReport): Promise<void> {
+  await writeFileAtomic(file, renderJunit(report));
+}
+
+function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
+  const element = root
+    .testSuite()
+    .name(suite.name)
+    .timestamp(new Date(report.startedAt))
+    .time(suite.milliseconds / 1000)
+    .property("kernelRelease", report.kernelRelease)
+    .property("imageId", report.imageId)
+    .property("sourceHash", report.sourceHash);
+  for (const each of suite.cases) addCase(element, each);
+  if (suite.problems.length > 0)
+    element
+      .testCase()
+      .className(suite.name)
+      .name("(suite)")
+      .time(0)
+      .error(xmlText(suite.problems.join("; ")), "suite", suite.tail.map(xmlText).join("\n"));
+  if (suite.evidence.length > 0)
+    element
+      .testCase()
+      .className(suite.name)
+      .name("(kernel)")
+      .time(0)
+      .error(xmlText(report.reason), "crashed", suite.evidence.map(xmlText).join("\n"));
+  if (suite.ending === "notRun")
+    element.testCase().className(suite.name).name("(suite)").time(0).skipped();
+}
+
+function addCase(element: TestSuite, each: CaseResult): void {
+  const testCase = element
+    .testCase()
+    .className(each.suite)
+    .name(xmlText(each.name))
+    .time(each.milliseconds / 1000);
+  const details = each.diagnostics.map(xmlText).join("\n");
+  switch (each.outcome) {
+    case "failed":
+    case "timedOut": {
+      const message = each.directive ?? each.diagnostics.at(-1) ?? "not ok";
+      testCase.failure(xmlText(message), each.outcome);
+      if (details !== "") testCase.stacktrace(details);
+      return;
+    }
+    case "skipped":
+      testCase.skipped();
+      if (each.directive !== undefined) testCase.standardOutput(xmlText(each.directive));
+      return;
+    case "passed":
+      if (details !== "") testCase.standardOutput(details);
+  }
+}
+
+/** Whether a reader of JUnit sees from this suite that the run did not pass. */
+function showsFailure(suite: SuiteResult): boolean {
+  return (
+    suite.problems.length > 0 ||
+    suite.evidence.length > 0 ||
+    suite.cases.some((each) => isFailure(each.outcome))
+  );
+}
+
+// XML 1.0 has no way to write most control characters, lone surrogates and U+FFFE/U+FFFF.
+const notXml =
+  /[\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+
+function xmlText(text: string): string {
+  return printable(text).replace(notXml, "\ufffd");
+}

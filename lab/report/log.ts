@@ -1,0 +1,33 @@
+/** A run's human log: every line with the seconds since the run began, written as the run goes. */
+import type { FileHandle } from "node:fs/promises";
+import type { RunLog } from "../run/guest.ts";
+
+export interface LogFile extends RunLog {
+  /** Waits until all is written and closes the file. */
+  close(): Promise<void>;
+}
+
+/** A log on a file that is open for writing. */
+export function logFile(handle: FileHandle): LogFile {
+  const began = performance.now();
+  const stream = handle.createWriteStream();
+  let failed: Error | undefined;
+  // A full disk must not end the run; it is reported when the log is closed.
+  stream.on("error", (error) => (failed = error));
+  return {
+    write(text) {
+      if (failed) return;
+      const seconds = ((performance.now() - began) / 1000).toFixed(3).padStart(9);
+      const lines = text.replace(/\n$/, "").split("\n");
+      stream.write(lines.map((line) => `[${seconds}] ${line}\n`).join(""));
+    },
+    async close() {
+      await new Promise<void>((resolve) => {
+        stream.once("close", resolve);
+        if (stream.destroyed) resolve();
+        else stream.end();
+      });
+      if (failed) throw failed;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** The verdict in the terminal: failures with their diagnostics, a table of suites, one last line. */
+import Table from "cli-table3";
+import picocolors from "picocolors";
+import { isFailure } from "../run/cases.ts";
+import type { CaseResult, RunReport, SuiteResult } from "../run/verdict.ts";
+import { formatDuration, printable } from "./progress.ts";
+
+/** Lines of diagnostics or crash evidence shown for one failure; the log has them all. */
+const mostLines = 20;
+
+/** The text; ends with a newline. */
+export function renderTable(report: RunReport, colour = false): string {
+  const colours = picocolors.createColors(colour);
+  const sections: string[] = [];
+  for (const suite of report.suites) {
+    for (const each of suite.cases.filter(({ outcome }) => isFailure(outcome)))
+      sections.push(block(colours.red(heading(each)), each.diagnostics));
+    if (suite.problems.length > 0)
+      sections.push(
+        block(colours.red(printable(`✗ ${suite.name}: ${suite.problems.join("; ")}`)), suite.tail),
+      );
+  }
+  if (report.moduleProblems.length > 0)
+    sections.push(block(colours.red("✗ module"), report.moduleProblems));
+  if (report.evidence.length > 0)
+    sections.push(block(colours.red("✗ kernel"), report.evidence, "first"));
+  if (report.suites.length > 0) sections.push(suitesTable(report.suites));
+  const paint = report.verdict === "passed" ? colours.green : colours.red;
+  const facts = [
+    report.kernelRelease && `kernel ${report.kernelRelease}`,
+    report.imageId && `image ${report.imageId}`,
+    report.sourceHash && `source ${report.sourceHash.slice(0, 12)}`,
+    formatDuration(report.seconds * 1000),
+  ];
+  sections.push(
+    [
+      `${paint(colours.bold(report.verdict.toUpperCase()))} ${printable(report.reason)}`,
+      colours.dim(facts.filter((fact) => fact !== "").join(", ")),
+      colours.dim(`log ${report.files.log}`),
+    ].join("\n"),
+  );
+  return `${sections.join("\n\n")}\n`;
+}
+
+function heading({ suite, name, outcome, milliseconds }: CaseResult): string {
+  const how = outcome === "timedOut" ? "timed out" : "failed";
+  return printable(`✗ ${suite}: ${name} (${how}, ${formatDuration(milliseconds)})`);
+}
+
+function block(title: string, lines: readonly string[], which: "first" | "last" = "last"): string {
+  const shown = which === "first" ? lines.slice(0, mostLines) : lines.slice(-mostLines);
+  const left = lines.length - shown.length;
+  const more = left > 0 ? [`… ${left} more lines in the log`] : [];
+  return [title, ...[...shown, ...more].map((line) => `    ${printable(line)}`)].join("\n");
+}
+
+function suitesTable(suites: readonly SuiteResult[]): string {
+  const table = new Table({
+    head: ["suite", "passed", "failed", "skipped", "time", ""],
+    colAligns: ["left", "right", "right", "right", "right", "left"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const suite of suites) {
+    const count = (...outcomes: CaseResult["outcome"][]): number =>
+      suite.cases.filter((each) => outcomes.includes(each.outcome)).length;
+    table.push([
+      suite.name,
+      count("passed"),
+      count("failed", "timedOut"),
+      count("skipped"),
+      suite.ending === "notRun" ? "–" : formatDuration(suite.milliseconds),
+      remark(suite),
+    ]);
+  }
+  return table.toString();
+}
+
+const endings: Record<SuiteResult["ending"], string> = {
+  exited: "",
+  caseTimeout: "a case hung",
+  suiteTimeout: "took too long",
+  crashed: "kernel crashed",
+  connectionLost: "connection lost",
+  cancelled: "cancelled",
+  notRun: "not run",
+};
+
+function remark(suite: SuiteResult): string {
+  if (suite.ending === "exited" && suite.evidence.length > 0) return "kernel crashed";
+  if (suite.ending === "exited" && suite.problems.length > 0) return "output faulty";
+  return endings[suite.ending];
+}

@@ -1,0 +1,117 @@
+/**
+ * What the guest's kernel noticed by itself: its log, its taint flags, its list of modules. A run
+ * goes from checkpoint to checkpoint; each tells what happened since the one before.
+ */
+import { crashEvidence } from "../console/crashSigns.ts";
+import { GuestError, type CommandResult } from "../guest/session.ts";
+import type { Guest } from "./guest.ts";
+
+/** Milliseconds for a small command in the guest; one takes under 1 s even in emulation. */
+export const smallCommandMs = 30_000;
+
+/** What the kernel said since the previous checkpoint. */
+export interface KernelState {
+  readonly lines: readonly string[];
+  /** Bits of /proc/sys/kernel/tainted. */
+  readonly taint: number;
+  /** Names in /proc/modules. */
+  readonly modules: ReadonlySet<string>;
+  /** Lines that show a crash since the previous checkpoint. */
+  readonly evidence: readonly string[];
+}
+
+const warned = 9;
+
+/*
+ * Flags that say the kernel is no longer sound; the others (out-of-tree module, no signature,
+ * staging driver …) only describe what is loaded.
+ * Documentation/admin-guide/tainted-kernels.rst, "Table for decoding tainted state".
+ */
+const crashTaints: readonly (readonly [bit: number, meaning: string])[] = [
+  [5, "B: a bad page was found or page flags were unexpected"],
+  [7, "D: the kernel died recently, by an oops or BUG"],
+  [warned, "W: the kernel issued a warning"],
+  [14, "L: a soft lockup occurred"],
+];
+
+/** Whether the flags say that the kernel died, locked up or lost track of its memory at some time. */
+export function isBrokenTaint(taint: number): boolean {
+  return crashTaints.some(([bit]) => bit !== warned && (taint & (1 << bit)) !== 0);
+}
+
+// One command, because each costs an emulated guest most of a second. Prints taint, a line of module
+// names, then what the kernel log holds after the line with the old marker (all of it when that has
+// been overwritten), and writes the new marker.
+const script = `
+cat /proc/sys/kernel/tainted
+cut -d ' ' -f 1 /proc/modules | tr '\\n' ' '
+echo
+dmesg | awk -v marker="$1" 'index($0, marker) { n = 0; next } { line[n++] = $0 }
+  END { for (i = 0; i < n; i++) print line[i] }'
+echo "$2" >/dev/kmsg`;
+
+/** Follows one guest's kernel through a run. */
+export class KernelWatch {
+  private marker = "";
+  private taint = 0;
+  private count = 0;
+
+  private constructor(
+    private readonly guest: Guest,
+    private readonly runId: string,
+  ) {}
+
+  /** Begins: whatever the kernel has seen so far is no concern of this run. */
+  static async begin(
+    guest: Guest,
+    runId: string,
+  ): Promise<{ watch: KernelWatch; state: KernelState }> {
+    const watch = new KernelWatch(guest, runId);
+    const state = await watch.checkpoint("begins");
+    return { watch, state };
+  }
+
+  /**
+   * What happened since the previous checkpoint.
+   * @param next what comes now, for the marker in the kernel log.
+   * @throws GuestError when the guest does not answer.
+   */
+  async checkpoint(next: string): Promise<KernelState> {
+    const marker = `vexlab: ${this.runId} ${++this.count}: ${next}`;
+    // A marker of nothing matches every line.
+    const since = this.marker || marker;
+    const { stdout } = await this.ask(since, marker);
+    const state = parseKernelState(stdout, this.marker === "" ? undefined : this.taint);
+    this.marker = marker;
+    this.taint = state.taint;
+    return state;
+  }
+
+  private async ask(since: string, marker: string): Promise<CommandResult> {
+    try {
+      return await this.guest.run(["sudo", "-n", "sh", "-c", script, "sh", since, marker], {
+        deadlineMs: smallCommandMs,
+      });
+    } catch (error) {
+      if (!(error instanceof GuestError) || error.fault !== "deadline") throw error;
+      // The script is no text for people.
+      const message = `it did not tell its kernel's state within ${smallCommandMs / 1000} s`;
+      throw new GuestError("deadline", message, undefined, { cause: error });
+    }
+  }
+}
+
+/**
+ * Pure part of a checkpoint.
+ * @param taintBefore undefined when there is no checkpoint before: then nothing is evidence.
+ */
+export function parseKernelState(text: string, taintBefore: number | undefined): KernelState {
+  const [taintLine = "", modulesLine = "", ...lines] = text.replace(/\n$/, "").split("\n");
+  const taint = Number.parseInt(taintLine, 10) || 0;
+  const modules = new Set(modulesLine.split(" ").filter((name) => name !== ""));
+  if (taintBefore === undefined) return { lines, taint, modules, evidence: [] };
+  const tainted = crashTaints
+    .filter(([bit]) => (taint & (1 << bit)) !== 0 && (taintBefore & (1 << bit)) === 0)
+    .map(([, meaning]) => `the kernel became tainted, ${meaning}`);
+  return { lines, taint, modules, evidence: [...crashEvidence(lines.join("\n")), ...tainted] };
+}

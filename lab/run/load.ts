@@ -1,0 +1,67 @@
+/** Loading the module under test and what it requires, and unloading it again. */
+import type { Guest, RunLog } from "./guest.ts";
+import type { PlannedModule, RunPlan } from "./plan.ts";
+
+/** Milliseconds for loading or unloading one module; an init or exit that takes longer hangs. */
+const moduleCommandMs = 60_000;
+
+/**
+ * Loads what the plan says, in its order.
+ * @returns one sentence with insmod's or modprobe's own message when one of them fails.
+ * @throws GuestError when the guest does not answer.
+ */
+export async function loadModules(
+  guest: Guest,
+  plan: RunPlan,
+  log: RunLog,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  const commands = [
+    ...plan.requires.map((name) => ["modprobe", "--", name]),
+    ...plan.modules.map(({ file, parameters }) => ["insmod", file, ...parameters]),
+  ];
+  for (const command of commands) {
+    log.write(`$ ${command.join(" ")}`);
+    const result = await guest.run(["sudo", "-n", ...command], {
+      deadlineMs: moduleCommandMs,
+      ...(signal && { signal }),
+    });
+    if (result.exitCode === 0) continue;
+    const said = [result.stderr, result.stdout].join("\n").trim();
+    if (said !== "") log.write(said);
+    const how = result.signal ?? `exit status ${result.exitCode ?? "unknown"}`;
+    // insmod and modprobe name themselves and the module.
+    return said.split("\n")[0] || `${command.join(" ")}: ${how}`;
+  }
+  return undefined;
+}
+
+/**
+ * Unloads the plan's modules, last first. What `modprobe` brought in stays: it belongs to the kernel.
+ * @param loaded names of the modules that are loaded.
+ * @returns one sentence for each module that stayed.
+ * @throws GuestError when the guest does not answer.
+ */
+export async function unloadModules(
+  guest: Guest,
+  plan: RunPlan,
+  log: RunLog,
+  loaded: ReadonlySet<string>,
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { name } of plan.modules.filter((each) => loaded.has(each.name)).reverse()) {
+    log.write(`$ rmmod ${name}`);
+    const problem = await unload(guest, name);
+    if (problem === undefined) continue;
+    log.write(problem);
+    problems.push(problem);
+  }
+  return problems;
+}
+
+async function unload(guest: Guest, name: PlannedModule["name"]): Promise<string | undefined> {
+  const result = await guest.run(["sudo", "-n", "rmmod", name], { deadlineMs: moduleCommandMs });
+  if (result.exitCode === 0) return undefined;
+  const said = result.stderr.trim().split("\n")[0] ?? "";
+  return `module ${name} could not be unloaded: ${said || `exit status ${result.exitCode ?? "unknown"}`}`;
+}

@@ -1,0 +1,38 @@
+/** One outcome of several runs that were parts of one: suites in guests of their own. Pure. */
+import { judge } from "./judge.ts";
+import type { RunOutcome } from "./runSuites.ts";
+import type { VerdictKind } from "./verdict.ts";
+
+/** The gravest first, as judge has them within a run. */
+const gravity: readonly VerdictKind[] = [
+  "crashed",
+  "cancelled",
+  "build-failed",
+  "load-failed",
+  "infrastructure-failed",
+  "hung",
+  "failed",
+  "passed",
+];
+
+/**
+ * The outcome of all parts, in the order in which they are given: the gravest verdict with its
+ * reason. When the cases decide, they are judged all together, as in a run of one part: a suite that
+ * skips everything is no failure beside suites that pass.
+ */
+export function mergeOutcomes(parts: readonly RunOutcome[]): RunOutcome {
+  const suites = parts.flatMap((part) => part.suites);
+  const moduleProblems = parts.flatMap((part) => part.moduleProblems);
+  const evidence = parts.flatMap((part) => part.evidence);
+  const [gravest] = parts
+    .map(({ verdict }) => verdict)
+    .sort((a, b) => gravity.indexOf(a.kind) - gravity.indexOf(b.kind));
+  const decided = gravest !== undefined && gravest.kind !== "passed" && gravest.kind !== "failed";
+  return {
+    verdict: decided ? gravest : judge({ suites, moduleProblems, evidence, cancelled: false }),
+    suites,
+    moduleProblems,
+    evidence,
+    kernelRelease: parts.find((part) => part.kernelRelease !== "")?.kernelRelease ?? "",
+  };
+}

@@ -1,0 +1,116 @@
+/** Where a run gets its guest from: the stack's own, or a fork that exists for the run only. */
+import type { Progress } from "../report/progress.ts";
+import { removeSiblings, startSibling } from "../warm/sibling.ts";
+import {
+  describeStack,
+  ensureWarmImage,
+  type StackDefinition,
+  type StackGuest,
+} from "../warm/stackGuest.ts";
+import type { WarmImage } from "../warm/warmImage.ts";
+import type { Guest, RunLog } from "./guest.ts";
+import type { RunPlan } from "./plan.ts";
+import { readyGuest, type GuestPlace } from "./readyGuest.ts";
+
+/** A guest for one run. */
+export interface OpenGuest {
+  readonly guest: Guest;
+  readonly consoleFile: string;
+  /** libvirt's name or UUID. */
+  readonly domain: string;
+  /** It was never used: nothing of an earlier run is in it. */
+  readonly fresh: boolean;
+  close(): Promise<void>;
+}
+
+/** Opens a guest for a run. @throws LabError when there is none to be had */
+export type GuestSource = (
+  plan: RunPlan,
+  progress: Progress,
+  log: RunLog,
+  signal?: AbortSignal,
+) => Promise<OpenGuest>;
+
+/** The stack's own guest, started or restarted as needed; for one run at a time. */
+export function ownGuest(place: GuestPlace): GuestSource {
+  return oneAtATime(async (plan, progress, log, signal) => {
+    const session = await readyGuest(place, plan, progress, log, signal);
+    const { consoleFile, domain } = place;
+    const close = (): Promise<void> => {
+      session.close();
+      return Promise.resolve();
+    };
+    return { guest: session, consoleFile, domain, fresh: false, close };
+  });
+}
+
+/** A source whose next guest is opened when the one before it is closed: it is the same guest. */
+export function oneAtATime(source: GuestSource): GuestSource {
+  let last = Promise.resolve();
+  return async (...run) => {
+    const before = last;
+    let free: () => void = () => undefined;
+    last = new Promise((resolve) => {
+      free = resolve;
+    });
+    await before;
+    try {
+      const open = await source(...run);
+      return { ...open, close: () => open.close().finally(free) };
+    } catch (error) {
+      free();
+      throw error;
+    }
+  };
+}
+
+/** What forks of a stack are made from; looked up once for all of them. */
+export interface ForkBase {
+  readonly stackGuest: StackGuest;
+  readonly described: StackDefinition;
+  readonly warm: WarmImage;
+}
+
+/** What forks of a stack are made from, saved first if it isn't yet. @throws LabError */
+export async function forkBase(
+  stackGuest: StackGuest,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<ForkBase> {
+  const described = await describeStack(stackGuest);
+  const { stackFolder, libvirtUri } = stackGuest;
+  // Of runs that were killed.
+  await removeSiblings({ stackFolder, libvirtUri, name: described.name });
+  const options = { replacesDisks: false, signal };
+  const warm = await ensureWarmImage(stackGuest, described, progress, options);
+  return { stackGuest, described, warm };
+}
+
+/**
+ * A fork for each run, or `otherwise` where a fork can't be had; then the reason is told.
+ * @param base begun early, so that the first fork doesn't wait for it
+ * @param builds the folder of the stack's builds
+ */
+export function forkedGuest(
+  base: Promise<ForkBase>,
+  builds: string,
+  otherwise: GuestSource,
+): GuestSource {
+  // Awaited by each run; that nobody awaits it when none begins is no fault.
+  base.catch(() => undefined);
+  return async (plan, progress, log, signal) => {
+    try {
+      const { stackGuest, described, warm } = await base;
+      const sibling = await startSibling(stackGuest, described, warm, builds, signal);
+      log.write(`in a guest of its own: ${sibling.domain}, from warm image ${warm.key}`);
+      const { guest, consoleFile, domain } = sibling;
+      return { guest, consoleFile, domain, fresh: true, close: () => sibling.remove() };
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof Error)) throw error;
+      const why = `no fork for the run: ${error.message.split("\n")[0] ?? ""}; it takes the stack's own guest`;
+      progress.line(why);
+      log.write(why);
+      return otherwise(plan, progress, log, signal);
+    }
+  };
+}

@@ -1,0 +1,109 @@
+/** What a run will do in the guest, computed before anything is done there. Pure. */
+import { basename, join } from "node:path/posix";
+import type { BuildResult } from "../build/result.ts";
+import { ConfigurationError } from "../config/errors.ts";
+import type { Manifest } from "../config/manifest.ts";
+
+export interface PlannedModule {
+  /** Path of the .ko in the guest. */
+  readonly file: string;
+  /** The name in /proc/modules. */
+  readonly name: string;
+  /** `name=value` words for insmod. */
+  readonly parameters: readonly string[];
+}
+
+export interface PlannedSuite {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Longest time between two results. */
+  readonly caseTimeoutMs: number;
+  readonly timeoutMs: number;
+  /** Whether the modules are loaded before the suite and unloaded after it. */
+  readonly load: boolean;
+}
+
+export interface RunPlan {
+  readonly runId: string;
+  /** Folder on the host that is copied into the guest. */
+  readonly localFolder: string;
+  /** Where it goes; the suites' working directory. */
+  readonly remoteFolder: string;
+  /** The kernel that the modules were built for. */
+  readonly kernelRelease: string;
+  readonly requires: readonly string[];
+  readonly modules: readonly PlannedModule[];
+  /** The file system type that the modules register, if they do. */
+  readonly filesystemType: string | undefined;
+  readonly suites: readonly PlannedSuite[];
+  /** What each suite finds in its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export const remoteRuns = "/var/lib/vexlab/run";
+export const testDisk = "/dev/disk/by-id/virtio-vexlab-test";
+
+/**
+ * The plan of a run.
+ * @param only names of the suites to run; all when undefined.
+ * @throws ConfigurationError when a name in `only` is no suite of the manifest.
+ */
+export function planRun(
+  runId: string,
+  manifest: Manifest,
+  build: Pick<BuildResult, "folder" | "kernelRelease">,
+  only?: readonly string[],
+): RunPlan {
+  const known = manifest.suites.map((suite) => suite.name);
+  const unknown = (only ?? []).filter((name) => !known.includes(name));
+  if (unknown.length > 0)
+    throw new ConfigurationError(
+      `suites of ${manifest.name}`,
+      unknown.map((name) => ({
+        key: "suites",
+        value: name,
+        problem: "is not a suite of the manifest",
+        allowed: known.join(", ") || "none: the manifest has no suites",
+      })),
+    );
+  const remoteFolder = join(remoteRuns, runId);
+  const moduleFolder = join(remoteFolder, manifest.module.folder);
+  return {
+    runId,
+    localFolder: build.folder,
+    remoteFolder,
+    kernelRelease: build.kernelRelease,
+    requires: manifest.load.requires,
+    modules: manifest.load.modules.map((file) => ({
+      file: join(moduleFolder, file),
+      name: moduleName(file),
+      parameters: Object.entries(manifest.load.parameters[file] ?? {}).map(parameterWord),
+    })),
+    filesystemType: manifest.filesystem?.type,
+    suites: manifest.suites
+      .filter((suite) => only === undefined || only.includes(suite.name))
+      .map(({ name, command, caseTimeout, timeout, load }) => ({
+        name,
+        command,
+        caseTimeoutMs: caseTimeout,
+        timeoutMs: timeout,
+        load,
+      })),
+    environment: {
+      VEXLAB_SOURCE: remoteFolder,
+      VEXLAB_TEST_DISK: testDisk,
+      VEXLAB_MODULES: moduleFolder,
+      KERNELRELEASE: build.kernelRelease,
+    },
+  };
+}
+
+/** The kernel's name of a module file: its base name, with _ for - (kbuild's KBUILD_MODNAME). */
+export function moduleName(file: string): string {
+  return basename(file, ".ko").replaceAll("-", "_");
+}
+
+// insmod joins its words by spaces; the kernel's parser (lib/cmdline.c) takes quotes around a value.
+function parameterWord([name, value]: readonly [string, string]): string {
+  return /\s/.test(value) || value === "" ? `${name}="${value}"` : `${name}=${value}`;
+}

@@ -1,0 +1,292 @@
+/**
+ * A whole run in a guest: prepare, then for each suite load, run, look at the kernel, unload; in the
+ * end one verdict. What the guest does is never thrown: it becomes part of the verdict.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { crashEvidence, showsPanic } from "../console/crashSigns.ts";
+import { GuestError } from "../guest/session.ts";
+import { Phases } from "../report/phases.ts";
+import { formatDuration, type Progress } from "../report/progress.ts";
+import { isFailure } from "./cases.ts";
+import type { Guest, GuestWitness, RunLog } from "./guest.ts";
+import { judge, type RunFacts } from "./judge.ts";
+import { KernelWatch, type KernelState } from "./kernelLog.ts";
+import { loadModules, unloadModules } from "./load.ts";
+import type { PlannedSuite, RunPlan } from "./plan.ts";
+import { releaseMounts, runningKernel, uploadTree } from "./prepare.ts";
+import { notRun, runSuite } from "./suite.ts";
+import type { SuiteResult, Verdict } from "./verdict.ts";
+
+export interface RunContext {
+  readonly guest: Guest;
+  readonly plan: RunPlan;
+  readonly progress: Progress;
+  readonly log: RunLog;
+  readonly witness: GuestWitness;
+  /** Aborting it cancels the run; the modules are then unloaded as far as possible. */
+  readonly signal?: AbortSignal;
+  /** Nothing of an earlier run is in the guest. */
+  readonly fresh?: boolean;
+  /** Takes the time of copying, loading and running. */
+  readonly phases?: Phases;
+  /** Milliseconds that a dying kernel gets for its last words on the console; default 5 s. */
+  readonly lastWordsMs?: number;
+}
+
+export interface RunOutcome {
+  readonly verdict: Verdict;
+  readonly suites: readonly SuiteResult[];
+  readonly moduleProblems: readonly string[];
+  readonly evidence: readonly string[];
+  /** The guest's kernel; empty when it was never reached. */
+  readonly kernelRelease: string;
+}
+
+const consoleIntervalMs = 1_000;
+const lastWordsMs = 5_000;
+const cleanUpMs = 15_000;
+/** Lines of the kernel log shown with a module that did not load; the run's log has all. */
+const shownKernelLines = 15;
+
+/** Runs the plan. Throws only for faults of vexlab itself. */
+export async function runSuites(context: RunContext): Promise<RunOutcome> {
+  return new Run(context).run();
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+class Run {
+  private readonly died = new AbortController();
+  private readonly suites: SuiteResult[] = [];
+  private readonly facts: Mutable<Omit<RunFacts, "suites">> = {
+    moduleProblems: [],
+    evidence: [],
+    cancelled: false,
+  };
+  private readonly stop: AbortSignal;
+  private readonly phases: Phases;
+  private kernelRelease = "";
+  /** What is under way, for sentences such as "the kernel crashed during …". */
+  private doing = "the preparation";
+
+  constructor(private readonly context: RunContext) {
+    const { signal } = context;
+    this.phases = context.phases ?? new Phases();
+    this.stop = signal ? AbortSignal.any([signal, this.died.signal]) : this.died.signal;
+  }
+
+  async run(): Promise<RunOutcome> {
+    const watching = this.watchConsole();
+    try {
+      const watch = await this.prepare();
+      if (watch)
+        for (const suite of this.context.plan.suites) if (!(await this.suite(suite, watch))) break;
+    } catch (error) {
+      if (!(error instanceof GuestError)) throw error;
+      await this.takeLoss(error);
+    } finally {
+      clearInterval(watching);
+    }
+    if (this.facts.cancelled) await this.cleanUp();
+    const done = new Set(this.suites.map((suite) => suite.name));
+    const rest = this.context.plan.suites.filter((suite) => !done.has(suite.name)).map(notRun);
+    const suites = [...this.suites, ...rest];
+    const { moduleProblems, evidence } = this.facts;
+    const verdict = judge({ ...this.facts, suites });
+    return { verdict, suites, moduleProblems, evidence, kernelRelease: this.kernelRelease };
+  }
+
+  private async prepare(): Promise<KernelWatch | undefined> {
+    const { guest, plan, log, progress, fresh = false } = this.context;
+    if (this.stop.aborted) throw new GuestError("cancelled", "cancelled before the run began");
+    this.kernelRelease = await this.phases.time("check", () => runningKernel(guest));
+    if (this.kernelRelease !== plan.kernelRelease) {
+      this.facts.loadFailure = `it was built for kernel ${plan.kernelRelease}, the guest runs ${this.kernelRelease}`;
+      return undefined;
+    }
+    const step = progress.step("copying the built tree into the guest");
+    try {
+      const { watch, state } = await this.phases.time("check", async () => {
+        if (!fresh) await releaseMounts(guest, plan, log);
+        return KernelWatch.begin(guest, plan.runId);
+      });
+      const stale = await unloadModules(guest, plan, log, state.modules);
+      if (stale.length > 0) {
+        this.facts.loadFailure = `an older build is still loaded: ${stale.join("; ")}`;
+        step.failed();
+        return undefined;
+      }
+      log.write(`copying ${plan.localFolder} to ${plan.remoteFolder} in the guest`);
+      await this.phases.time("copy", () => uploadTree(guest, plan, fresh, this.stop));
+      step.done();
+      return watch;
+    } catch (error) {
+      step.failed();
+      throw error;
+    }
+  }
+
+  /** Whether the run goes on after this suite. */
+  private async suite(suite: PlannedSuite, watch: KernelWatch): Promise<boolean> {
+    const { log, progress } = this.context;
+    if (suite.load && !(await this.phases.time("load", () => this.load(suite, watch))))
+      return false;
+    this.doing = `suite ${suite.name}`;
+    log.write(`== suite ${suite.name}`);
+    const step = progress.step(this.doing);
+    const around = { ...this.context, died: this.died.signal };
+    const { result, lost } = await this.phases.time("run", () => runSuite(around, suite));
+    const index = this.suites.push(result) - 1;
+    const bad = result.problems.length > 0 || result.cases.some((each) => isFailure(each.outcome));
+    if (bad || result.ending !== "exited") step.failed(summary(result));
+    else step.done(summary(result));
+
+    if (result.ending === "cancelled") {
+      this.facts.cancelled = true;
+      return false;
+    }
+    if (lost) throw lost;
+    if (result.ending === "crashed")
+      throw new GuestError("lost", "the console shows a kernel panic");
+
+    const state = await this.checkpoint(watch, `after suite ${suite.name}`);
+    if (state.evidence.length > 0) {
+      this.suites[index] = { ...result, evidence: state.evidence };
+      return false;
+    }
+    return this.unload(suite, watch, state, result.ending === "exited");
+  }
+
+  /** Logs what the kernel said since the last checkpoint; a crash in it becomes the run's. */
+  private async checkpoint(watch: KernelWatch, next: string): Promise<KernelState> {
+    const state = await this.phases.time("check", () => watch.checkpoint(next));
+    for (const line of state.lines) this.context.log.write(`kernel: ${line}`);
+    if (state.evidence.length > 0) this.takeCrash(state.evidence);
+    return state;
+  }
+
+  private async load(suite: PlannedSuite, watch: KernelWatch): Promise<boolean> {
+    const { guest, plan, log, progress } = this.context;
+    this.doing = `loading the module for suite ${suite.name}`;
+    const step = progress.step("loading the module");
+    try {
+      const failure = await loadModules(guest, plan, log, this.stop);
+      const state = await this.checkpoint(watch, `suite ${suite.name}`);
+      if (failure === undefined && state.evidence.length === 0) {
+        step.done();
+        return true;
+      }
+      step.failed(failure);
+      for (const line of state.lines.slice(-shownKernelLines)) progress.line(line);
+      if (failure !== undefined)
+        this.facts.loadFailure = `${failure}${lastKernelWord(state.lines)}`;
+      return false;
+    } catch (error) {
+      step.failed();
+      throw error;
+    }
+  }
+
+  private async unload(
+    suite: PlannedSuite,
+    watch: KernelWatch,
+    state: KernelState,
+    ended: boolean,
+  ): Promise<boolean> {
+    const { guest, plan, log, progress } = this.context;
+    if (!plan.modules.some(({ name }) => state.modules.has(name))) return true;
+    this.doing = `unloading the module after suite ${suite.name}`;
+    if (!ended) await releaseMounts(guest, plan, log);
+    const problems = (await unloadModules(guest, plan, log, state.modules)).map(
+      (problem) => `after suite ${suite.name}: ${problem}`,
+    );
+    for (const problem of problems) progress.line(problem);
+    this.facts.moduleProblems = [...this.facts.moduleProblems, ...problems];
+    const { evidence } = await this.checkpoint(watch, `unloaded after ${suite.name}`);
+    return problems.length === 0 && evidence.length === 0;
+  }
+
+  private takeCrash(evidence: readonly string[]): void {
+    this.facts.evidence = evidence;
+    this.facts.crashedDuring = this.doing;
+    for (const line of evidence) this.context.log.write(`crash: ${line}`);
+  }
+
+  /** The guest no longer answers, or our own abort came back: finds out which it is. */
+  private async takeLoss(error: GuestError): Promise<void> {
+    const { witness, log, signal } = this.context;
+    log.write(error.message);
+    if (signal?.aborted) {
+      this.facts.cancelled = true;
+      return;
+    }
+    const evidence = await this.lastWords();
+    if (evidence.length > 0) {
+      this.takeCrash(evidence);
+      return;
+    }
+    const state = await witness.domainState();
+    if (state === "crashed") this.takeCrash(["libvirt reports that the guest crashed"]);
+    else if (error.fault === "transfer") this.facts.infrastructure = error.message;
+    else if (state === "stopped")
+      this.facts.infrastructure = `the guest stopped during ${this.doing}: ${error.message}`;
+    else if (error.fault === "deadline" || error.fault === "silence")
+      this.facts.hung = `the guest hung during ${this.doing}: ${error.message}`;
+    else
+      this.facts.infrastructure = `the connection broke during ${this.doing} while the guest's state is "${state}": ${error.message}`;
+  }
+
+  private async lastWords(): Promise<string[]> {
+    const until = performance.now() + (this.context.lastWordsMs ?? lastWordsMs);
+    for (;;) {
+      const text = await this.context.witness.consoleSinceStart();
+      const evidence = crashEvidence(text);
+      if (showsPanic(text) || performance.now() >= until) return evidence;
+      await delay(Math.min(consoleIntervalMs / 2, until - performance.now() + 1));
+    }
+  }
+
+  private async cleanUp(): Promise<void> {
+    const { guest, plan, log } = this.context;
+    const work = async (): Promise<void> => {
+      await releaseMounts(guest, plan, log);
+      const loaded = new Set(plan.modules.map(({ name }) => name));
+      await unloadModules(guest, plan, log, loaded);
+    };
+    const timer = new AbortController();
+    await Promise.race([
+      work().catch((error: unknown) => log.write(`after cancelling: ${String(error)}`)),
+      delay(cleanUpMs, undefined, { signal: timer.signal }).catch(() => undefined),
+    ]);
+    timer.abort();
+  }
+
+  // A panicked guest keeps the TCP connection open for ever: only its console tells.
+  private watchConsole(): NodeJS.Timeout {
+    let looking = false;
+    return setInterval(() => {
+      if (looking || this.died.signal.aborted) return;
+      looking = true;
+      void this.context.witness
+        .consoleSinceStart()
+        .then((text) => showsPanic(text) && this.died.abort())
+        .catch(() => undefined)
+        .finally(() => (looking = false));
+    }, consoleIntervalMs);
+  }
+}
+
+function summary({ cases, ending, milliseconds }: SuiteResult): string {
+  const failed = cases.filter((each) => isFailure(each.outcome)).length;
+  const skipped = cases.filter((each) => each.outcome === "skipped").length;
+  const parts = [`${cases.length - failed - skipped} passed`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  if (ending !== "exited") parts.push(`ended by ${ending} after ${formatDuration(milliseconds)}`);
+  return parts.join(", ");
+}
+
+function lastKernelWord(lines: readonly string[]): string {
+  const last = lines.at(-1)?.replace(/^\[[^\]]*\]\s*/, "");
+  return last === undefined ? "" : ` (kernel log: ${last})`;
+}

@@ -1,0 +1,243 @@
+/**
+ * A test run from the stack's guest to the results on the host: guest ready, suites, reports, the
+ * stack's markers. Whatever happens after the names are claimed ends in a verdict that is written.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import pLimit from "p-limit";
+import writeFileAtomic from "write-file-atomic";
+import type { BuildResult } from "../build/result.ts";
+import { ExitCode, LabError } from "../config/errors.ts";
+import type { Manifest } from "../config/manifest.ts";
+import { stopDomain } from "../guest/power.ts";
+import { writeJson } from "../report/json.ts";
+import { writeJunit } from "../report/junit.ts";
+import { logFile, type LogFile } from "../report/log.ts";
+import { Phases } from "../report/phases.ts";
+import { named, type Progress } from "../report/progress.ts";
+import { claimRunFiles, pointLatest, type RunFiles } from "../report/results.ts";
+import { renderTable } from "../report/table.ts";
+import { consoleWitness } from "./consoleWitness.ts";
+import { writeLastVerdict } from "./lastVerdict.ts";
+import { oneLine } from "./judge.ts";
+import { planRun, type RunPlan } from "./plan.ts";
+import { mergeOutcomes } from "./mergeOutcomes.ts";
+import { ownGuest, type GuestSource, type OpenGuest } from "./openGuest.ts";
+import type { GuestPlace } from "./readyGuest.ts";
+import { runSuites, type RunOutcome } from "./runSuites.ts";
+import { notRun } from "./suite.ts";
+import { exitCodeOf, type RunReport, type VerdictKind } from "./verdict.ts";
+
+export interface TestRequest {
+  readonly stack: string;
+  readonly guest: GuestPlace;
+  readonly build: BuildResult;
+  readonly manifest: Manifest;
+  /** The folder of results. */
+  readonly results: string;
+  /** Names of the suites to run; all when undefined. */
+  readonly suites?: readonly string[];
+  /** Suites that run before the others; the report has all in the manifest's order. */
+  readonly first?: readonly string[];
+  /** Where the run's guests come from; the stack's own by default. */
+  readonly source?: GuestSource;
+  /** How many suites run at once, each in a guest of its own; 1 by default: all in one guest. */
+  readonly jobs?: number;
+  /** Takes the time of the run's parts. */
+  readonly phases?: Phases;
+  /** Whether the guest is stopped after the run. */
+  readonly stopAfter: boolean;
+}
+
+/** The marker of a failed run; `destroy` removes it with the stack's folder. */
+export const lastFailureFile = (stackFolder: string): string => join(stackFolder, "last-failure");
+
+/**
+ * Runs the tests and writes what came of it.
+ * @throws ConfigurationError for suites that don't exist; LabError when the results can't be written.
+ */
+export async function testRun(
+  request: TestRequest,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<RunReport> {
+  const { stack, build, manifest } = request;
+  const startedAt = new Date();
+  // Before names are claimed: what the user got wrong leaves no empty results behind.
+  planRun("", manifest, build, request.suites);
+  const files = await claimRunFiles(request.results, stack, startedAt);
+  const log = logFile(files.logHandle);
+  log.write(`vexlab run ${files.runId}, ${startedAt.toISOString()}`);
+  const planned = planRun(files.runId, manifest, build, request.suites);
+  const plan = { ...planned, suites: firstOf(planned.suites, request.first ?? []) };
+  log.write(`image ${build.imageId}, kernel ${build.kernelRelease}, source ${build.sourceHash}`);
+
+  const began = performance.now();
+  const { outcome, console } = await outcomeOf(request, plan, progress, log, signal);
+  const report: RunReport = {
+    runId: files.runId,
+    stack,
+    kernelRelease: outcome.kernelRelease || build.kernelRelease,
+    imageId: build.imageId,
+    sourceHash: build.sourceHash,
+    artefactHash: build.artefactHash,
+    verdict: outcome.verdict.kind,
+    exitCode: exitCodeOf(outcome.verdict.kind),
+    reason: outcome.verdict.reason,
+    suites: planned.suites.flatMap(({ name }) =>
+      outcome.suites.filter((suite) => suite.name === name),
+    ),
+    moduleProblems: outcome.moduleProblems,
+    evidence: outcome.evidence,
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round(performance.now() - began) / 1000,
+    ...(request.phases && { phases: request.phases.all }),
+    files: { log: files.log, junit: files.junit, json: files.json },
+  };
+  await write(request, report, files, log, console);
+  if (request.stopAfter) await stop(request.guest, report.verdict, progress);
+  return report;
+}
+
+/** The suites with some of them before the others. */
+function firstOf(suites: RunPlan["suites"], first: readonly string[]): RunPlan["suites"] {
+  const isFirst = ({ name }: { readonly name: string }): boolean => first.includes(name);
+  return [...suites.filter(isFirst), ...suites.filter((suite) => !isFirst(suite))];
+}
+
+interface Outcome {
+  readonly outcome: RunOutcome;
+  /** What the guest's console showed meanwhile. */
+  readonly console: string;
+}
+
+/** All suites in one guest, or each in one of its own, some at once. */
+async function outcomeOf(
+  request: TestRequest,
+  plan: RunPlan,
+  progress: Progress,
+  log: LogFile,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const jobs = request.jobs ?? 1;
+  if (jobs === 1 || plan.suites.length < 2) return inGuest(request, plan, progress, log, signal);
+  const limit = pLimit(jobs);
+  // One for all: the stack's own guest takes its runs one after the other.
+  const source = request.source ?? ownGuest(request.guest);
+  const parts = await Promise.allSettled(
+    plan.suites.map((suite) => {
+      const part = { ...plan, suites: [suite] };
+      const own = named(progress, suite.name);
+      return limit(() => inGuest({ ...request, source }, part, own, log, signal));
+    }),
+  );
+  const outcomes = parts.map((part) => {
+    // Thrown when all have ended: no guest is left behind.
+    if (part.status === "rejected") throw part.reason;
+    return part.value;
+  });
+  return {
+    outcome: mergeOutcomes(outcomes.map(({ outcome }) => outcome)),
+    console: outcomes.map(({ console }) => console).join("\n"),
+  };
+}
+
+async function inGuest(
+  request: TestRequest,
+  plan: RunPlan,
+  progress: Progress,
+  log: LogFile,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const { guest: place, phases = new Phases() } = request;
+  const source = request.source ?? ownGuest(place);
+  // Of several parts, those that had not begun.
+  if (signal?.aborted) return withoutGuest(plan, "cancelled", "cancelled before a guest was ready");
+  let open: OpenGuest;
+  try {
+    open = await phases.time("guest", () => source(plan, progress, log, signal));
+    log.write("the guest is ready");
+  } catch (error) {
+    // The terminal's Ctrl-C ends the programs that were being waited for as well, with other errors.
+    const cancelled = signal?.aborted === true && error instanceof Error;
+    if (!(error instanceof LabError) && !cancelled) throw error;
+    const next = error instanceof LabError ? error.next : undefined;
+    log.write([error.message, next ?? ""].join("\n").trim());
+    const kind = error instanceof LabError && !cancelled ? kindOf(error.exitCode) : "cancelled";
+    // The rest of the message, such as lines of the console, is in the log.
+    return withoutGuest(plan, kind, error.message.split("\n")[0] ?? "");
+  }
+  try {
+    const witness = await consoleWitness(open.consoleFile, open.domain, place.libvirtUri);
+    const outcome = await runSuites({
+      guest: open.guest,
+      plan,
+      progress,
+      log,
+      witness,
+      phases,
+      fresh: open.fresh,
+      ...(signal && { signal }),
+    });
+    return { outcome, console: await witness.consoleSinceStart() };
+  } finally {
+    await phases.time("end", () => open.close());
+  }
+}
+
+/** The outcome of a run that got no guest. */
+function withoutGuest(plan: RunPlan, kind: VerdictKind, reason: string): Outcome {
+  const outcome = {
+    verdict: { kind, reason: oneLine(reason) },
+    suites: plan.suites.map(notRun),
+    moduleProblems: [],
+    evidence: [],
+    kernelRelease: "",
+  };
+  return { outcome, console: "" };
+}
+
+/** The verdict on a guest that did not get ready. */
+function kindOf(exitCode: ExitCode): VerdictKind {
+  if (exitCode === ExitCode.hung) return "hung";
+  if (exitCode === ExitCode.crashed) return "crashed";
+  return "infrastructure-failed";
+}
+
+async function write(
+  request: TestRequest,
+  report: RunReport,
+  files: RunFiles,
+  log: LogFile,
+  shown: string,
+): Promise<void> {
+  const { stackFolder } = request.guest;
+  log.write(renderTable(report));
+  await log.close();
+  if (shown !== "") await writeFile(files.console, shown);
+  await writeJunit(files.junit, report);
+  await writeJson(files.json, report);
+  await pointLatest(request.results, report.runId);
+  await mkdir(stackFolder, { recursive: true, mode: 0o700 });
+  // First the marker: an interruption between the two must not lose the failure.
+  if (report.verdict !== "passed")
+    await writeFileAtomic(lastFailureFile(stackFolder), `${report.runId}\n`);
+  const { runId, verdict, exitCode, reason } = report;
+  const at = new Date().toISOString();
+  await writeLastVerdict(stackFolder, { runId, verdict, exitCode, reason, at });
+}
+
+/** Milliseconds that a guest gets to shut down; an emulated systemd takes about 10 s. */
+const shutdownMs = 60_000;
+
+async function stop(place: GuestPlace, verdict: VerdictKind, progress: Progress): Promise<void> {
+  // A dead kernel doesn't hear the power button.
+  const deadlineMs = verdict === "crashed" || verdict === "hung" ? 0 : shutdownMs;
+  const step = progress.step("stopping the guest");
+  try {
+    step.done(await stopDomain(place.libvirtUri, place.domain, deadlineMs));
+  } catch (error) {
+    // The verdict stands; a guest that still runs is stopped by `destroy` or the next run.
+    step.failed((error as Error).message);
+  }
+}

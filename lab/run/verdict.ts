@@ -1,0 +1,98 @@
+/**
+ * What a run ends with: outcomes of cases and suites, and the one verdict over all of them.
+ * docs/verdicts.md describes the kinds for users; the JSON report has these shapes.
+ */
+import { ExitCode } from "../config/errors.ts";
+import type { Phase } from "../report/phases.ts";
+
+export type CaseOutcome = "passed" | "failed" | "skipped" | "timedOut";
+
+/** One case: one result line of a suite's KTAP, or a line that should have come and didn't. */
+export interface CaseResult {
+  readonly suite: string;
+  /** The description on the result line; names of nested subtests are joined by " / ". */
+  readonly name: string;
+  readonly outcome: CaseOutcome;
+  /** Time between the previous result line (or the suite's start) and this one. */
+  readonly milliseconds: number;
+  /** The case's own diagnostic lines and what vexlab has to say about it. */
+  readonly diagnostics: readonly string[];
+  /** The directive as written, such as `SKIP no device`. */
+  readonly directive?: string;
+}
+
+/** How the suite's program ended. */
+export type SuiteEnding =
+  "exited" | "caseTimeout" | "suiteTimeout" | "crashed" | "connectionLost" | "cancelled" | "notRun";
+
+export interface SuiteResult {
+  readonly name: string;
+  readonly cases: readonly CaseResult[];
+  readonly ending: SuiteEnding;
+  /** The exit status of the suite's program; null when it was killed or never reported. */
+  readonly exitCode: number | null;
+  readonly milliseconds: number;
+  /** Faults of the suite itself (plan, numbering, exit status): each one makes the run fail. */
+  readonly problems: readonly string[];
+  /** The last lines of output that were not KTAP, such as a shell's complaint. */
+  readonly tail: readonly string[];
+  /** Lines of the kernel log that show a crash during this suite. */
+  readonly evidence: readonly string[];
+}
+
+export type VerdictKind =
+  | "passed"
+  | "failed"
+  | "build-failed"
+  | "load-failed"
+  | "crashed"
+  | "hung"
+  | "infrastructure-failed"
+  | "cancelled";
+
+export interface Verdict {
+  readonly kind: VerdictKind;
+  /** One sentence that names the suite and the case. */
+  readonly reason: string;
+}
+
+/** Everything that is known about a run; result.json is this object. */
+export interface RunReport {
+  readonly runId: string;
+  readonly stack: string;
+  readonly kernelRelease: string;
+  readonly imageId: string;
+  readonly sourceHash: string;
+  readonly artefactHash: string;
+  readonly verdict: VerdictKind;
+  readonly exitCode: ExitCode;
+  readonly reason: string;
+  readonly suites: readonly SuiteResult[];
+  /** What loading and unloading the module had to say when it went wrong. */
+  readonly moduleProblems: readonly string[];
+  /** Lines of the kernel log or the console that show a crash. */
+  readonly evidence: readonly string[];
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly seconds: number;
+  /** How long the parts of the run took; parts that ran side by side overlap. */
+  readonly phases?: readonly Phase[];
+  /** Absolute paths of what the run left on the host. */
+  readonly files: { readonly log: string; readonly junit: string; readonly json: string };
+}
+
+const exitCodes: Record<VerdictKind, ExitCode> = {
+  passed: ExitCode.passed,
+  failed: ExitCode.failed,
+  "build-failed": ExitCode.buildFailed,
+  "load-failed": ExitCode.loadFailed,
+  crashed: ExitCode.crashed,
+  hung: ExitCode.hung,
+  "infrastructure-failed": ExitCode.infrastructureFailed,
+  cancelled: ExitCode.cancelled,
+};
+
+/** The exit code that `vexlab` ends with for a verdict. */
+export function exitCodeOf(kind: VerdictKind): ExitCode {
+  return exitCodes[kind];
+}

@@ -1,0 +1,98 @@
+/**
+ * Everything that a stack's program has to know before it declares a resource: the checked
+ * configuration, what this host offers, and what the sources are now. Wrong configuration ends a
+ * preview here, with every mistake at once.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { hashSources } from "./build/sources.ts";
+import { ConfigurationError } from "./config/errors.ts";
+import { controlSocket, domainNameOf, type Places, places, stackFolder } from "./config/places.ts";
+import type { RecipeName } from "./config/recipes.ts";
+import { thisHost } from "./config/thisHost.ts";
+import { parseStackConfig, type StackConfig } from "./config/stack.ts";
+import { type GuestFile, readGuestFiles } from "./guest/guestFiles.ts";
+import { readUserData } from "./guest/userData.ts";
+import { type Accelerator, chooseAccelerator } from "./hypervisor/accelerator.ts";
+import { usesPrivateDaemon } from "./hypervisor/connection.ts";
+import { startDaemon } from "./hypervisor/daemon.ts";
+import { portFault } from "./hypervisor/portHolder.ts";
+import { hashRecipe, recipe } from "./image/recipe.ts";
+
+export interface StackPlan {
+  readonly stack: string;
+  readonly config: StackConfig;
+  readonly recipe: RecipeName;
+  readonly recipeHash: string;
+  readonly accelerator: Accelerator;
+  /** The domain's name in libvirt, and its pool's. */
+  readonly domainName: string;
+  readonly consoleFile: string;
+  /** Undefined where QEMU runs as another user, who would own the socket. */
+  readonly controlSocket?: string;
+  /** Whom vexlab logs in as. */
+  readonly user: string;
+  readonly guestFiles: readonly GuestFile[];
+  /** The text of the user's own cloud-config. */
+  readonly userData?: string;
+  /** Hash of the module's sources and manifest. */
+  readonly sourceHash: string;
+  /** The last failed run's id; empty when none failed. */
+  readonly lastFailure: string;
+}
+
+/**
+ * The plan of a stack.
+ * Throws ConfigurationError with every mistake; LabError when the host lacks what is asked for.
+ */
+export async function planStack(
+  stack: string,
+  raw: Readonly<Record<string, string>>,
+  where: Places = places(),
+): Promise<StackPlan> {
+  const host = thisHost(where.checkout);
+  const config = await parseStackConfig(raw, process.env, host, `stack ${stack}`);
+  const domainName = domainNameOf(stack);
+  await checkPorts(stack, config, domainName, where);
+  // The provider dials the daemon at preview already.
+  if (usesPrivateDaemon(config.libvirtUri)) await startDaemon();
+  const { accelerator } = await chooseAccelerator(config.accelerator, where.cache);
+  const folder = stackFolder(stack, where);
+  return {
+    stack,
+    config,
+    recipe: config.recipe,
+    recipeHash: await hashRecipe(recipe(config.recipe)),
+    accelerator,
+    domainName,
+    consoleFile: join(folder, "console.log"),
+    ...(usesPrivateDaemon(config.libvirtUri)
+      ? { controlSocket: controlSocket(domainName, where) }
+      : {}),
+    user: "vexfs",
+    guestFiles: await readGuestFiles(),
+    ...(config.userData === undefined
+      ? {}
+      : { userData: await readUserData(config.userData, where.checkout) }),
+    sourceHash: await hashSources(config.source, config.manifest),
+    lastFailure: await readFile(join(folder, "last-failure"), "utf8").catch(() => ""),
+  };
+}
+
+async function checkPorts(
+  stack: string,
+  config: StackConfig,
+  domain: string,
+  where: Places,
+): Promise<void> {
+  const owner = stackFolder(stack, where);
+  const ports = [
+    { key: "vexlab:sshPort", port: config.sshPort },
+    ...(config.gdbPort === undefined ? [] : [{ key: "vexlab:gdbPort", port: config.gdbPort }]),
+  ];
+  const found = await Promise.all(
+    ports.map(({ key, port }) => portFault(key, port, domain, owner)),
+  );
+  const faults = found.filter((fault) => fault !== undefined);
+  if (faults.length > 0) throw new ConfigurationError(`stack ${stack}`, faults);
+}

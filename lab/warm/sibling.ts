@@ -1,0 +1,165 @@
+/**
+ * Guests for test runs: forks of a stack's warm image beside its own guest, which they don't touch.
+ * They are transient domains, named after the stack and the process that made them, so that whoever
+ * comes later can tell which are left over.
+ */
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
+import { isAbsolute, join, relative } from "node:path";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { controlSocket, daemonFolder } from "../config/places.ts";
+import { share } from "../guest/cloudInit.ts";
+import type { ControlSession } from "../guest/controlSession.ts";
+import { GuestError } from "../guest/guestError.ts";
+import { virsh } from "../hypervisor/virsh.ts";
+import { diskNames } from "../hypervisor/diskNames.ts";
+import { identify, overlay, startFork } from "./fork.ts";
+import type { StackDefinition, StackGuest } from "./stackGuest.ts";
+import { holdWarmImage, type WarmImage } from "./warmImage.ts";
+
+export interface Sibling {
+  readonly guest: Guest;
+  /** The domain's name. */
+  readonly domain: string;
+  readonly consoleFile: string;
+  /** Ends it and removes everything of it; may be called twice. */
+  remove(): Promise<void>;
+}
+
+let count = 0;
+const infix = "-fork-";
+const mountMs = 30_000;
+
+/** What a run uses of a guest. */
+export type Guest = Pick<ControlSession, "run" | "uploadFolder">;
+
+/**
+ * A just booted guest beside the stack's own. It has no SSH port: commands go through its agent. Its
+ * share is not the user's folder but that of the stack's finished builds, which never change: what is
+ * tested lies in the guest without being copied.
+ * @param builds the folder of builds; it must exist
+ * @throws LabError; nothing is left of it then.
+ */
+export async function startSibling(
+  guest: StackGuest,
+  described: StackDefinition,
+  warm: WarmImage,
+  builds: string,
+  signal?: AbortSignal,
+): Promise<Sibling> {
+  const { libvirtUri, user, stackFolder } = guest;
+  const { definition, name, identity } = described;
+  const own = `${process.pid}-${++count}`;
+  const domain = `${name}${infix}${own}`;
+  const folder = join(forksFolder(stackFolder), own);
+  const disks = {
+    vda: join(folder, "disks", diskNames.root),
+    vdb: join(folder, "disks", diskNames.test),
+    vdc: join(stackFolder, "pool", diskNames.cloudInit),
+  };
+  const consoleFile = join(folder, "console.log");
+  const socket = controlSocket(domain);
+  const remove = async (): Promise<void> => {
+    await virsh(libvirtUri, ["destroy", domain]).catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+    await rm(socket, { force: true });
+  };
+  try {
+    // The stack has held it since it was opened; a start of its own guest may have let go since.
+    await holdWarmImage(warm.key, stackFolder);
+    await Promise.all([overlay(warm.rootDisk, disks.vda), overlay(warm.testDisk, disks.vdb)]);
+    const fork = {
+      ...{ name: domain, disks, consoleFile, shareFolder: builds },
+      ...{ controlSocket: socket, transient: true },
+    };
+    await startFork({ definition, libvirtUri, warm, fork, sockets: daemonFolder() });
+    const { session, problems } = await identify(
+      socket,
+      { user, ...identity },
+      { mount: false, signal },
+    );
+    const close = async (): Promise<void> => {
+      session.close();
+      await remove();
+    };
+    if (problems.length === 0) {
+      await asRoot(session, mountBuildsScript, share.tag);
+      let views = 0;
+      const run: Guest["run"] = (argv, options) => {
+        const root = argv[0] === "sudo" && argv[1] === "-n";
+        // The agent is root already; sudo takes an emulated guest a quarter of a second.
+        return root
+          ? session.run(argv.slice(2), { ...options, user: "root", env: { SUDO_USER: user } })
+          : session.run(argv, options);
+      };
+      const uploadFolder: Guest["uploadFolder"] = (local, remote, options) => {
+        const path = relative(builds, local);
+        const shared = path !== "" && !path.startsWith("..") && !isAbsolute(path);
+        return shared
+          ? asRoot(session, layOverScript, path, remote, String(++views), user)
+          : session.uploadFolder(local, remote, options);
+      };
+      return { guest: { run, uploadFolder }, domain, consoleFile, remove: close };
+    }
+    await close();
+    throw new LabError(problems.join("; "), ExitCode.infrastructureFailed);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/*
+ * The share as the lower layer of writable views. It never changes, as overlayfs demands of a lower
+ * layer (Documentation/filesystems/overlayfs.rst), so the client may cache it (cache=loose,
+ * Documentation/filesystems/9p.rst).
+ */
+const mountBuildsScript = `\
+mkdir -p /run/vexlab/builds /run/vexlab/over
+chmod 755 /run/vexlab
+exec mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose "$1" /run/vexlab/builds
+`;
+const layOverScript = `\
+over=/run/vexlab/over/$3
+mkdir -p $over/upper $over/work "$2"
+chown "$4": $over/upper
+exec mount -t overlay -o "lowerdir=/run/vexlab/builds/$1,upperdir=$over/upper,workdir=$over/work" overlay "$2"
+`;
+
+async function asRoot(session: ControlSession, script: string, ...words: string[]): Promise<void> {
+  const { exitCode, stderr } = await session.run(["sh", "-c", script, "sh", ...words], {
+    user: "root",
+    deadlineMs: mountMs,
+  });
+  if (exitCode !== 0)
+    throw new GuestError("transfer", `the build can't be mounted in the guest: ${stderr.trim()}`);
+}
+
+/**
+ * Removes forks of a stack that nobody uses.
+ * @param all also those whose process still runs: the stack is being removed
+ * @returns their names
+ */
+export async function removeSiblings(
+  guest: { readonly stackFolder: string; readonly libvirtUri: string; readonly name: string },
+  all = false,
+): Promise<string[]> {
+  const prefix = `${guest.name}${infix}`;
+  const left = (own: string): boolean => all || !existsSync(`/proc/${own.split("-")[0] ?? "none"}`);
+  const text = await virsh(guest.libvirtUri, ["list", "--all", "--transient", "--name"]);
+  const domains = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((name) => name.startsWith(prefix) && /^\d+-\d+$/.test(name.slice(prefix.length)))
+    .filter((name) => left(name.slice(prefix.length)));
+  for (const domain of domains) {
+    await virsh(guest.libvirtUri, ["destroy", domain]).catch(() => undefined);
+    await rm(controlSocket(domain), { force: true });
+  }
+  const folder = forksFolder(guest.stackFolder);
+  for (const own of await readdir(folder).catch(() => []))
+    if (left(own)) await rm(join(folder, own), { recursive: true, force: true });
+  return domains;
+}
+
+const forksFolder = (stackFolder: string): string => join(stackFolder, "forks");

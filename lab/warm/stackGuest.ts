@@ -1,0 +1,294 @@
+/**
+ * A warm start of a stack's own guest: Pulumi's domain, which was defined to boot cold, is started
+ * from a warm image under the same name and with the same disks. When anything about that fails, the
+ * domain boots cold from fresh disks, and the reason is told.
+ */
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { execa } from "execa";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { controlSocket, daemonFolder } from "../config/places.ts";
+import { announceAgainScript } from "../guest/announcement.ts";
+import { startDomain } from "../guest/power.ts";
+import { parseHostKey, pinHostKeys } from "../guest/knownHosts.ts";
+import { forgetHostKey, writeGuestRecord } from "../guest/record.ts";
+import { diskNames } from "../hypervisor/diskNames.ts";
+import { hasControlChannel, readDefinition, topologyOf } from "../hypervisor/forkXml.ts";
+import { virsh } from "../hypervisor/virsh.ts";
+import { takeLock } from "../image/lock.ts";
+import type { Progress } from "../report/progress.ts";
+import { readDocuments, splitDocuments, type DocumentIdentity } from "./documents.ts";
+import { identify, overlay, startFork } from "./fork.ts";
+import { warmKey, type WarmKeyParts } from "./key.ts";
+import { makeWarmImage, settleScript } from "./template.ts";
+import {
+  holdWarmImage,
+  openWarmImage,
+  releaseOtherWarmImages,
+  warmImageUsers,
+  warmFolder,
+  type WarmImage,
+} from "./warmImage.ts";
+
+export interface StackGuest {
+  readonly stackFolder: string;
+  /** libvirt's UUID or name of the stack's domain. */
+  readonly domain: string;
+  /** As libvirt's clients take it. */
+  readonly libvirtUri: string;
+  readonly user: string;
+  readonly consoleFile: string;
+  /** Milliseconds for the boot of a guest that is to be saved. */
+  readonly bootMs: number;
+}
+
+/** How a guest was started: from a warm image, or cold and why. */
+export type StartOutcome = { readonly warm: WarmImage } | { readonly cold: string };
+
+/** What a warm image for a stack is made from and looked up by. */
+export interface StackDefinition {
+  readonly definition: string;
+  readonly name: string;
+  readonly key: string;
+  readonly parts: WarmKeyParts;
+  readonly imageDisk: string;
+  readonly identity: DocumentIdentity;
+}
+
+const lockSeconds = 15 * 60;
+const announceMs = 10_000;
+const diskMs = 20_000;
+
+/**
+ * Reads what Pulumi made of the stack.
+ * @throws LabError when its domain can't be saved or resumed, with the reason
+ */
+export async function describeStack(guest: StackGuest): Promise<StackDefinition> {
+  const { libvirtUri, domain, stackFolder, user } = guest;
+  const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
+  if (!hasControlChannel(definition))
+    throw new LabError(
+      "the domain has no channel to vexlab's agent",
+      ExitCode.infrastructureFailed,
+    );
+  const { kernel, emulator, name } = readDefinition(definition);
+  const image = dirname(kernel);
+  const disk = (file: string): string => join(stackFolder, "pool", file);
+  const [documents, rootBytes, testBytes, version, changed, libvirt] = await Promise.all([
+    readDocuments(disk(diskNames.cloudInit)),
+    virtualBytes(disk(diskNames.root)),
+    virtualBytes(disk(diskNames.test)),
+    execa(emulator, ["--version"], { stdin: "ignore", timeout: diskMs }),
+    stat(emulator),
+    virsh(libvirtUri, ["version"]),
+  ]);
+  const { neutral, identity } = splitDocuments(documents, user);
+  const parts: WarmKeyParts = {
+    topology: topologyOf(definition),
+    imageId: basename(image),
+    rootBytes,
+    testBytes,
+    documents: neutral,
+    emulator: `${version.stdout} ${changed.mtimeMs}`,
+    libvirt,
+    preparation: settleScript,
+  };
+  const key = warmKey(parts);
+  const imageDisk = join(image, diskNames.root);
+  return { definition, name, key, parts, imageDisk, identity };
+}
+
+/** The id of the image that the stack's domain boots, whether it can be saved or not. */
+export async function imageIdOf({ libvirtUri, domain }: StackGuest): Promise<string> {
+  const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
+  return basename(dirname(readDefinition(definition).kernel));
+}
+
+/**
+ * The warm image of a stack, made when there is none; by one process, while others wait.
+ * @param options.replacesDisks the stack's own disks are about to be made anew
+ * @throws LabError
+ */
+export async function ensureWarmImage(
+  guest: StackGuest,
+  described: StackDefinition,
+  progress: Progress,
+  options: { readonly replacesDisks: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<WarmImage> {
+  const { key } = described;
+  const { signal, replacesDisks } = options;
+  // Said before it is looked for: what is found is then not removed any more.
+  await holdWarmImage(key, guest.stackFolder);
+  const found = await openWarmImage(key);
+  if (found) return found;
+  const lock = await takeLock(join(warmFolder(), `${key}.lock`), {
+    deadlineSeconds: lockSeconds,
+    signal,
+    onWait: (holder) =>
+      progress.line(`process ${holder?.pid ?? "unknown"} makes the warm image; waiting for it`),
+  });
+  try {
+    const meanwhile = await openWarmImage(key);
+    if (meanwhile) return meanwhile;
+    await refuseIfUsed(key, replacesDisks ? guest.stackFolder : undefined);
+    const { parts, definition, imageDisk } = described;
+    await makeWarmImage(
+      {
+        key,
+        definition,
+        imageDisk,
+        imageId: parts.imageId,
+        documents: parts.documents,
+        rootBytes: parts.rootBytes,
+        testBytes: parts.testBytes,
+        libvirtUri: guest.libvirtUri,
+        user: guest.user,
+        sockets: daemonFolder(),
+        bootMs: guest.bootMs,
+      },
+      progress,
+      signal,
+    );
+    const made = await openWarmImage(key);
+    if (made) return made;
+    throw new LabError(
+      `the warm image ${key} was removed while it was made`,
+      ExitCode.infrastructureFailed,
+    );
+  } finally {
+    await lock.release();
+  }
+}
+
+/** A damaged image is made anew only when no disk lies over it: it would lie over other content. */
+async function refuseIfUsed(key: string, except: string | undefined): Promise<void> {
+  if (!existsSync(join(warmFolder(), key))) return;
+  const users = (await warmImageUsers(key)).filter((folder) => folder !== except);
+  if (users.length === 0) return;
+  throw new LabError(
+    `the warm image ${key} is damaged, and the disks of ${users.map((each) => basename(each)).join(", ")} lie over it`,
+    ExitCode.infrastructureFailed,
+    "Reset these stacks (vexlab reset STACK) or destroy them; then it is made anew.",
+  );
+}
+
+/**
+ * Starts the stack's guest from a warm image, whatever it was doing; its disks are then as just
+ * after a boot. One that was started warm is ready, its host key pinned, and it has announced on its
+ * console what it would have after a boot; one that was started cold is still booting.
+ * @throws LabError when it couldn't be started cold either, or the signal aborted
+ */
+export async function warmStart(
+  guest: StackGuest,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<StartOutcome> {
+  let touched = false;
+  let described: StackDefinition | undefined;
+  try {
+    described = await describeStack(guest);
+    // Its processors and its memory are needed for booting the one that is saved.
+    await powerOff(guest);
+    touched = true;
+    const warm = await ensureWarmImage(guest, described, progress, {
+      replacesDisks: true,
+      signal,
+    });
+    await startFrom(warm, guest, described, progress, signal);
+    return { warm };
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof Error)) throw error;
+    const reason = error.message.split("\n")[0] ?? error.message;
+    progress.line(`no warm start: ${reason}; booting cold`);
+    if (touched && described) {
+      await powerOff(guest);
+      await freshDisks(guest, described);
+    }
+    await startDomain(guest.libvirtUri, guest.domain);
+    return { cold: reason };
+  }
+}
+
+async function startFrom(
+  warm: WarmImage,
+  guest: StackGuest,
+  described: StackDefinition,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { stackFolder, consoleFile, libvirtUri, user } = guest;
+  const { definition, name, identity } = described;
+  const step = progress.step("start from the warm image");
+  try {
+    const pool = join(stackFolder, "pool");
+    await overlay(warm.rootDisk, join(pool, diskNames.root));
+    await overlay(warm.testDisk, join(pool, diskNames.test));
+    const { uuid, sshPort, gdbPort } = readDefinition(definition);
+    const socket = controlSocket(name);
+    await startFork({
+      definition,
+      libvirtUri,
+      warm,
+      sockets: daemonFolder(),
+      fork: {
+        ...{ name, uuid, consoleFile, sshPort, gdbPort },
+        ...{ disks: {}, controlSocket: socket, transient: false },
+      },
+    });
+    const { session, hostKey, problems } = await identify(
+      socket,
+      { user, ...identity },
+      { mount: true, signal },
+    );
+    try {
+      if (problems.length > 0)
+        throw new LabError(problems.join("; "), ExitCode.infrastructureFailed);
+      await session.run(["sh", "-c", announceAgainScript], {
+        user: "root",
+        deadlineMs: announceMs,
+      });
+    } finally {
+      session.close();
+    }
+    await releaseOtherWarmImages(stackFolder, warm.key);
+    await pin(guest, hostKey, sshPort);
+    step.done();
+  } catch (error) {
+    step.failed();
+    throw error;
+  }
+}
+
+/** Another guest than before, with a host key of its own, which came from here. */
+async function pin(guest: StackGuest, hostKey: string, sshPort = 0): Promise<void> {
+  const { stackFolder, domain, libvirtUri, user } = guest;
+  await forgetHostKey(stackFolder);
+  const key = parseHostKey(hostKey);
+  if (sshPort === 0 || key === undefined) return;
+  await pinHostKeys(join(stackFolder, "known_hosts"), sshPort, [key]);
+  const text = `${key.type} ${key.base64}`;
+  await writeGuestRecord(stackFolder, { domain, libvirtUri, sshPort, user, hostKey: text });
+}
+
+async function powerOff({ libvirtUri, domain }: StackGuest): Promise<void> {
+  // Fails when it doesn't run.
+  await virsh(libvirtUri, ["destroy", domain]).catch(() => undefined);
+}
+
+/** Disks as Pulumi made them: nothing of a former guest, and nothing of a warm image. */
+async function freshDisks(guest: StackGuest, described: StackDefinition): Promise<void> {
+  const pool = join(guest.stackFolder, "pool");
+  const { imageDisk, parts } = described;
+  await overlay(imageDisk, join(pool, diskNames.root), parts.rootBytes);
+  await overlay(undefined, join(pool, diskNames.test), parts.testBytes);
+  await forgetHostKey(guest.stackFolder);
+  await releaseOtherWarmImages(guest.stackFolder, undefined);
+}
+
+/** The size of a disk that a guest sees. */
+async function virtualBytes(disk: string): Promise<number> {
+  const argv = ["info", "--force-share", "--output=json", disk];
+  const { stdout } = await execa("qemu-img", argv, { stdin: "ignore", timeout: diskMs });
+  return (JSON.parse(stdout) as { "virtual-size": number })["virtual-size"];
+}

@@ -1,0 +1,68 @@
+/**
+ * The kernel is a configuration: a stack with 6.12 beside one with 6.1, at the same time; the second
+ * one tests a module that none of us wrote.
+ */
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Checkout, expectExit } from "./support/checkout.ts";
+import { layOutDebianSource } from "./support/debianSource.ts";
+
+const overlay = join(dirname(dirname(fileURLToPath(import.meta.url))), "fixtures", "v4l2loopback");
+
+let checkout: Checkout;
+
+beforeAll(async () => {
+  checkout = await Checkout.make();
+  await checkout.configure("linux-6.12", { sshPort: 2993, memory: "2G", cpus: 2 });
+  await checkout.configure("ci", { sshPort: 2994, source: checkout.path("v4l2loopback") });
+  await layOutDebianSource({
+    packageName: "v4l2loopback-dkms",
+    overlay,
+    target: checkout.path("v4l2loopback"),
+  });
+});
+
+afterAll(async () => {
+  await checkout.vexlab(["destroy", "ci"]);
+  await checkout.vexlab(["destroy", "linux-6.12"]);
+  await checkout.remove();
+});
+
+test("the example passes on 6.12, and the guest really runs it", async () => {
+  expectExit(await checkout.vexlab(["up", "linux-6.12"]), 0);
+  const { stdout } = expectExit(await checkout.ssh("linux-6.12", "uname -r"), 0);
+  expect(stdout).toMatch(/^6\.12\./);
+  const outputs = await checkout.outputs("linux-6.12");
+  expect(outputs).toMatchObject({ verdict: "passed", kernelRelease: stdout.trim() });
+});
+
+test("Debian's v4l2loopback, side by side: the frames written are the frames read", async () => {
+  expectExit(await checkout.vexlab(["up", "ci"]), 0);
+  expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
+  // The first guest was not disturbed.
+  expectExit(await checkout.ssh("linux-6.12", "true"), 0);
+  expect(await checkout.planned("linux-6.12", "--refresh")).toEqual({});
+});
+
+/** What decides whether a module fits a kernel: vermagic, and the symbols that it has and needs. */
+async function identity(): Promise<string> {
+  const { stdout: files } = await execa("find", [
+    ...[checkout.path(".vexlab/builds/ci"), "-name", "v4l2loopback.ko", "-printf", "%T@ %p\\n"],
+  ]);
+  const newest = files.split("\n").sort().at(-1)?.split(" ")[1] ?? "";
+  const { stdout: vermagic } = await execa("modinfo", ["-F", "vermagic", newest]);
+  const { stdout: symbols } = await execa("nm", ["--format=just-symbols", newest]);
+  return [vermagic, ...symbols.split("\n").sort()].join("\n");
+}
+
+test("built in the guest, the module is the same", async () => {
+  const onHost = await identity();
+  expect(onHost).toMatch(/^6\.1\..* SMP preempt mod_unload modversions/);
+  await checkout.configure("ci", { buildOn: "guest" });
+  expect(Object.keys(await checkout.planned("ci")).sort()).toEqual(["module-run", "test-run"]);
+  expectExit(await checkout.vexlab(["up", "ci"]), 0);
+  expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
+  expect(await identity()).toBe(onHost);
+});

@@ -1,0 +1,275 @@
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CloudImage } from "../../../components/cloudImage.ts";
+import { CloudInitDisk } from "../../../components/cloudInitDisk.ts";
+import { GuestReady } from "../../../components/guestReady.ts";
+import { Hypervisor } from "../../../components/hypervisor.ts";
+import { ModuleBuild } from "../../../components/moduleBuild.ts";
+import { ModuleTest } from "../../../components/moduleTest.ts";
+import { RootVolume } from "../../../components/rootVolume.ts";
+import { SshKey } from "../../../components/sshKey.ts";
+import { StackFolder } from "../../../components/stackFolder.ts";
+import { StoragePool } from "../../../components/storagePool.ts";
+import { TestDisk } from "../../../components/testDisk.ts";
+import { VirtualMachine } from "../../../components/virtualMachine.ts";
+import { type Declared, mockEngine, only, valueOf, verbInputOf } from "./mocks.ts";
+
+const COMMAND = "command:local:Command";
+const DOMAIN = "libvirt:index/domain:Domain";
+const VOLUME = "libvirt:index/volume:Volume";
+
+let declared: Declared[];
+
+beforeEach(async () => {
+  declared = await mockEngine({
+    "image build": {
+      id: "debian-12-abc",
+      rootDisk: "/cache/root.qcow2",
+      kernel: "/cache/vmlinuz",
+      initrd: "/cache/initrd",
+      kernelRelease: "6.1.0-1-amd64",
+    },
+    "key create": {
+      publicKey: "ssh-ed25519 AAAA vexlab",
+      privateKeyFile: "/state/id_ed25519",
+      knownHostsFile: "/state/known_hosts",
+    },
+    "stack prepare": { folder: "/state" },
+    "vm wait": { kernelRelease: "6.1.0-1-amd64", bootSeconds: 40 },
+    "module build": { sourceHash: "1".repeat(64) },
+    "module test": { verdict: "passed", files: { log: "/r/log", junit: "/r/x", json: "/r/j" } },
+  });
+});
+
+// Outputs of components are registered after a test has what it looks at.
+afterEach(async () => {
+  await pulumi.runtime.disconnect();
+});
+
+const guest = {
+  host: "127.0.0.1",
+  port: 2222,
+  user: "vexfs",
+  privateKeyFile: "/state/id_ed25519",
+  knownHostsFile: "/state/known_hosts",
+};
+
+const machineArgs = {
+  domainName: "vexlab-unit",
+  accelerator: "tcg",
+  memoryMiB: 2048,
+  cpus: 2,
+  kernel: "/cache/vmlinuz",
+  initrd: "/cache/initrd",
+  rootVolumeId: "/pool/root.qcow2",
+  testDiskId: "/pool/test.qcow2",
+  cloudInitId: "/pool/cloud-init.img",
+  source: "/src",
+  shareMode: "readonly",
+  sshPort: 2222,
+  network: "isolated",
+  consoleFile: "/state/console.log",
+} as const;
+
+describe("CloudImage", () => {
+  const args = { recipe: "debian-12", recipeHash: "h1", stack: "unit" } as const;
+
+  test("gives the files that the verb reports", async () => {
+    const image = new CloudImage("image", args);
+    expect(await valueOf(image.imageId)).toBe("debian-12-abc");
+    expect(await valueOf(image.rootDisk)).toBe("/cache/root.qcow2");
+    expect(await valueOf(image.kernelRelease)).toBe("6.1.0-1-amd64");
+  });
+
+  test("depends on the recipe only, never on what the cache holds", async () => {
+    await valueOf(new CloudImage("image", args).imageId);
+    const command = only(declared, COMMAND);
+    expect(command.inputs["triggers"]).toEqual(["h1"]);
+    expect(verbInputOf(command)).toEqual({ recipe: "debian-12", stack: "unit" });
+  });
+});
+
+describe("SshKey and StackFolder", () => {
+  test("no private key reaches the state, only its path", async () => {
+    const key = new SshKey("key", { stack: "unit", folder: "/state" });
+    expect(await valueOf(key.publicKey)).toBe("ssh-ed25519 AAAA vexlab");
+    expect(await valueOf(key.privateKeyFile)).toBe("/state/id_ed25519");
+    expect(JSON.stringify(declared)).not.toContain("PRIVATE KEY");
+  });
+
+  test("both go with the stack", async () => {
+    const { folder } = new StackFolder("folder", { stack: "unit" });
+    await valueOf(new SshKey("key", { stack: "unit", folder }).publicKey);
+    const undone = declared.filter(({ type }) => type === COMMAND).map((one) => one.inputs);
+    expect(undone.map((inputs) => inputs["delete"])).toEqual(["remove", "remove"]);
+  });
+});
+
+describe("Hypervisor", () => {
+  test("starts the daemon before the provider and stops it after", async () => {
+    const { provider } = new Hypervisor("hypervisor", { libvirtUri: "qemu:///session" });
+    expect(await valueOf(provider.uri)).toMatch(
+      /^qemu:\/\/\/session\?socket=\/.*run\/[0-9a-f]{8}\/npm-run-recover\/libvirt-sock$/,
+    );
+    const command = only(declared, COMMAND);
+    expect(command.inputs).toMatchObject({ create: "start", delete: "stop" });
+  });
+
+  test("takes other URIs as they are", async () => {
+    const { provider } = new Hypervisor("hypervisor", { libvirtUri: "qemu:///system" });
+    expect(await valueOf(provider.uri)).toBe("qemu:///system");
+  });
+});
+
+describe("disks", () => {
+  test("StoragePool is a folder", async () => {
+    const pool = new StoragePool("pool", { poolName: "vexlab-unit", folder: "/state/pool" });
+    expect(await valueOf(pool.poolName)).toBe("vexlab-unit");
+    expect(only(declared, "libvirt:index/pool:Pool").inputs).toMatchObject({
+      type: "dir",
+      target: { path: "/state/pool" },
+    });
+  });
+
+  test("RootVolume is an overlay on the image, of the configured size", async () => {
+    const root = new RootVolume("root", { pool: "p", rootDisk: "/cache/r&d.qcow2", bytes: 1024 });
+    await valueOf(root.volumeId);
+    const { inputs } = only(declared, VOLUME);
+    expect(inputs).toMatchObject({ format: "qcow2", size: 1024, pool: "p" });
+    expect(inputs).not.toHaveProperty("source");
+    expect((inputs["xml"] as { xslt: string }).xslt).toContain("<path>/cache/r&amp;d.qcow2</path>");
+  });
+
+  test("TestDisk is empty and of the configured size", async () => {
+    await valueOf(new TestDisk("test-disk", { pool: "p", bytes: 2048 }).volumeId);
+    const { inputs } = only(declared, VOLUME);
+    expect(inputs).toMatchObject({ format: "qcow2", size: 2048 });
+    expect(inputs).not.toHaveProperty("xml");
+  });
+
+  test("CloudInitDisk holds the documents, and is known by its path", async () => {
+    const disk = new CloudInitDisk("cloud-init", {
+      pool: "p",
+      settings: {
+        user: "vexfs",
+        publicKey: "ssh-ed25519 AAAA vexlab",
+        hostname: "vexlab-unit",
+        shareMode: "readonly",
+        files: [],
+      },
+    });
+    expect(await valueOf(disk.volumeId)).not.toContain(";");
+    const { inputs } = only(declared, "libvirt:index/cloudinitDisk:CloudinitDisk");
+    expect(inputs["userData"]).toMatch(/^#cloud-config\n/);
+    expect(inputs["userData"]).toContain("ssh-ed25519 AAAA vexlab");
+    expect(inputs["metaData"]).toContain("instance-id");
+    expect(inputs["name"]).not.toMatch(/\.iso$/);
+  });
+});
+
+describe("VirtualMachine", () => {
+  test("is a cold boot that stands on its own", async () => {
+    await valueOf(new VirtualMachine("machine", machineArgs).domainId);
+    const { inputs } = only(declared, DOMAIN);
+    expect(inputs).toMatchObject({ type: "qemu", memory: 2048, vcpu: 2, kernel: "/cache/vmlinuz" });
+    expect(JSON.stringify(inputs)).not.toMatch(/incoming|loadvm/);
+    expect(inputs["disks"]).toEqual([
+      { volumeId: "/pool/root.qcow2" },
+      { volumeId: "/pool/test.qcow2" },
+      { volumeId: "/pool/cloud-init.img" },
+    ]);
+  });
+
+  test.each([
+    ["readonly", true],
+    ["readwrite", false],
+  ] as const)("a %s share", async (shareMode, readonly) => {
+    await valueOf(new VirtualMachine("machine", { ...machineArgs, shareMode }).domainId);
+    expect(only(declared, DOMAIN).inputs["filesystems"]).toEqual([
+      { source: "/src", target: "vexfs-src", readonly, accessmode: "squash" },
+    ]);
+  });
+
+  test("KVM uses the host's processor", async () => {
+    await valueOf(new VirtualMachine("machine", { ...machineArgs, accelerator: "kvm" }).domainId);
+    expect(only(declared, DOMAIN).inputs).toMatchObject({
+      type: "kvm",
+      cpu: { mode: "host-passthrough" },
+    });
+  });
+
+  test("a guest under gdb keeps its addresses", async () => {
+    await valueOf(new VirtualMachine("machine", { ...machineArgs, gdbPort: 1234 }).domainId);
+    const { xslt } = only(declared, DOMAIN).inputs["xml"] as { xslt: string };
+    expect(xslt).toContain("nokaslr");
+    expect(xslt).toContain("tcp:127.0.0.1:1234");
+  });
+});
+
+describe("GuestReady", () => {
+  const args = {
+    stack: "unit",
+    libvirtUri: "qemu:///session",
+    domainId: "uuid-1",
+    user: "vexfs",
+    sshPort: 2222,
+    privateKeyFile: "/state/id_ed25519",
+    knownHostsFile: "/state/known_hosts",
+    consoleFile: "/state/console.log",
+    warm: "auto" as const,
+  };
+
+  test("waits for each new domain", async () => {
+    expect(await valueOf(new GuestReady("guest", args).kernelRelease)).toBe("6.1.0-1-amd64");
+    const wait = declared.find(({ inputs }) => inputs["create"] === "wait");
+    expect(wait?.inputs["triggers"]).toEqual(["uuid-1"]);
+  });
+});
+
+describe("ModuleBuild", () => {
+  const args = { stack: "unit", source: "/src", sourceHash: "s1", imageId: "i1", guest };
+
+  test("runs again when the sources change", async () => {
+    await valueOf(new ModuleBuild("module", { ...args, buildOn: "host" }).build);
+    const command = only(declared, COMMAND);
+    expect(command.inputs["triggers"]).toEqual(["s1"]);
+    expect(verbInputOf(command)).not.toHaveProperty("guest");
+  });
+
+  test("gets the guest's address to build there", async () => {
+    await valueOf(new ModuleBuild("module", { ...args, buildOn: "guest" }).build);
+    expect(verbInputOf(only(declared, COMMAND))).toMatchObject({ buildOn: "guest", guest });
+  });
+});
+
+describe("ModuleTest", () => {
+  test("runs again for a new domain and after a failure, and gives verdict and logs", async () => {
+    const moduleTest = new ModuleTest("test", {
+      stack: "unit",
+      libvirtUri: "qemu:///system",
+      domainName: "vexlab-unit",
+      domainId: "uuid-1",
+      guest,
+      consoleFile: "/state/console.log",
+      build: { sourceHash: "1" } as never,
+      lastFailure: "run-7",
+      onFailure: "report",
+      stopAfter: true,
+      warm: "auto",
+    });
+    expect(await valueOf(moduleTest.verdict)).toBe("passed");
+    expect(await valueOf(moduleTest.files)).toMatchObject({ log: "/r/log" });
+    const command = only(declared, COMMAND);
+    expect(command.inputs["triggers"]).toEqual(["uuid-1", "run-7"]);
+    expect(verbInputOf(command)).toMatchObject({ onFailure: "report", stopAfter: true });
+  });
+});
+
+test("no command resource hands anything to a shell", async () => {
+  await valueOf(new CloudImage("i", { recipe: "debian-12", recipeHash: "h", stack: "u" }).imageId);
+  await valueOf(new StackFolder("folder", { stack: "u; rm -rf ~" }).folder);
+  for (const { inputs } of declared.filter(({ type }) => type === COMMAND)) {
+    expect((inputs["interpreter"] as string[])[0]).toBe("scripts/vexlab");
+    expect(inputs["create"]).toMatch(/^[a-z]+$/);
+  }
+});

@@ -1,0 +1,46 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { chooseAccelerator, tryAccelerator } from "../../../../lab/hypervisor/accelerator.ts";
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "vexlab-accelerator-"));
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function fakeQemu(script: string): string {
+  const file = join(folder, "qemu");
+  writeFileSync(file, `#!/bin/sh\n${script}\n`);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+test("guest code really runs under TCG", async () => {
+  expect(await tryAccelerator("tcg")).toBeUndefined();
+});
+
+test("an accelerator that hangs does not work, and is known in time", async () => {
+  const started = Date.now();
+  const why = await tryAccelerator("kvm", fakeQemu("exec sleep 60"), 300);
+  expect(why).toContain("did not finish");
+  expect(Date.now() - started).toBeLessThan(3_000);
+});
+
+test("an accelerator that aborts does not work, for QEMU's reason", async () => {
+  const qemu = fakeQemu("echo 'failed to initialize kvm: No such device' >&2; exit 1");
+  expect(await tryAccelerator("kvm", qemu)).toBe("failed to initialize kvm: No such device");
+});
+
+test("a QEMU that ends well without having run guest code does not count", async () => {
+  expect(await tryAccelerator("kvm", fakeQemu("exit 0"))).toBeDefined();
+});
+
+test("TCG is not probed when it is configured", async () => {
+  expect(await chooseAccelerator("tcg", folder)).toEqual({ accelerator: "tcg", why: "configured" });
+});

@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { buildImage, checkDiskSpace, parseDpkgStatus } from "../../../../lab/image/build.ts";
+import { unfinishedBuilds } from "../../../../lab/image/cache.ts";
+import { recipe } from "../../../../lab/image/recipe.ts";
+import { silentProgress } from "../../../../lab/report/progress.ts";
+
+let cache: string;
+beforeEach(async () => {
+  cache = await mkdtemp(join(tmpdir(), "vexlab-build-"));
+});
+afterEach(() => rm(cache, { recursive: true }));
+
+describe("checkDiskSpace", () => {
+  it("says how much is needed and how much there is", async () => {
+    await expect(checkDiskSpace(cache, 2 ** 60, "image x")).rejects.toThrow(
+      /^image x needs 1073741824\.0 GiB of disk while it is built, and .* has [\d.]+ [GM]iB free$/,
+    );
+  });
+
+  it("passes where there is enough", async () => {
+    await expect(checkDiskSpace(cache, 1, "image x")).resolves.toBeUndefined();
+  });
+
+  it("comes before anything is downloaded or written", async () => {
+    const huge = { ...recipe("debian-12"), diskNeeded: 2 ** 60 };
+    await expect(buildImage(huge, "hash", { progress: silentProgress, cache })).rejects.toThrow(
+      /of disk while it is built/,
+    );
+    expect(await unfinishedBuilds(undefined, cache)).toEqual([]);
+  });
+});
+
+it("a build that fails leaves nothing", async () => {
+  const impossible = { ...recipe("debian-12"), release: "no-such-release", packages: ["x"] };
+  await expect(
+    buildImage(impossible, "hash", { progress: silentProgress, cache }),
+  ).rejects.toMatchObject({ exitCode: 3 });
+  expect(await unfinishedBuilds(undefined, cache)).toEqual([]);
+});
+
+it("a build that is cancelled leaves nothing", async () => {
+  const signal = AbortSignal.timeout(400);
+  await expect(
+    buildImage(recipe("debian-12"), "hash", { progress: silentProgress, cache, signal }),
+  ).rejects.toMatchObject({ exitCode: 130 });
+  expect(await unfinishedBuilds(undefined, cache)).toEqual([]);
+});
+
+describe("parseDpkgStatus", () => {
+  it("lists what is installed, not what was removed", () => {
+    const text = [
+      "Package: gcc",
+      "Status: install ok installed",
+      "Depends: cpp (>= 4:12)",
+      "Version: 4:12.2.0-3",
+      "",
+      "Package: gone",
+      "Status: deinstall ok config-files",
+      "Version: 1",
+      "",
+    ].join("\n");
+    expect(parseDpkgStatus(text)).toEqual({ gcc: "4:12.2.0-3" });
+  });
+});

@@ -1,0 +1,103 @@
+/** A report with one of everything, for the golden tests of the renderers. */
+import type { CaseResult, RunReport, SuiteResult } from "../../../../lab/run/verdict.ts";
+
+export function suite(
+  name: string,
+  cases: CaseResult[],
+  more: Partial<SuiteResult> = {},
+): SuiteResult {
+  return {
+    name,
+    cases,
+    ending: "exited",
+    exitCode: 0,
+    milliseconds: 2_345,
+    problems: [],
+    tail: [],
+    evidence: [],
+    ...more,
+  };
+}
+
+const mount = "mount";
+
+export const mixed: RunReport = {
+  runId: "20261122-163512-345-dev",
+  stack: "dev",
+  kernelRelease: "6.1.0-56-amd64",
+  imageId: "debian-12-8d049416b8d1",
+  sourceHash: "eb64c4e28531735104a053226d7a888e4ecd715bd5572ddd6834a5cca4ae2a7e",
+  artefactHash: "38a327d6d58ba34e45102880b7fe1eae7e50c44b85eabbc91eabc8ef42e2e686",
+  verdict: "failed",
+  exitCode: 1,
+  reason: 'suite mount, case "read / back" failed (got <4> & "5") and 1 more',
+  moduleProblems: [],
+  evidence: [],
+  startedAt: "2026-11-22T16:35:12.345Z",
+  seconds: 65.4,
+  files: { log: "/r/test_log.txt", junit: "/r/run/junit.xml", json: "/r/run/result.json" },
+  suites: [
+    suite(
+      mount,
+      [
+        {
+          suite: mount,
+          name: "mkfs",
+          outcome: "passed",
+          milliseconds: 812,
+          diagnostics: ["1 MiB"],
+        },
+        {
+          suite: mount,
+          name: "read / back",
+          outcome: "failed",
+          milliseconds: 400,
+          diagnostics: ["expected 5", 'got <4> & "5"\u0007'],
+        },
+        {
+          suite: mount,
+          name: "acl",
+          outcome: "skipped",
+          milliseconds: 1,
+          diagnostics: [],
+          directive: "SKIP not supported",
+        },
+        {
+          suite: mount,
+          name: "unmount",
+          outcome: "timedOut",
+          milliseconds: 60_100,
+          diagnostics: ["no result within 60.0 s"],
+        },
+      ],
+      { ending: "caseTimeout", exitCode: null, milliseconds: 61_313 },
+    ),
+    suite("vector", [], {
+      exitCode: 127,
+      problems: ["the suite reported no case: its output has no plan and no result line"],
+      tail: ["env: 'tests/vector.sh': No such file or directory"],
+    }),
+    suite("stress", [], { ending: "notRun", exitCode: null, milliseconds: 0 }),
+  ],
+};
+
+export const crashed: RunReport = {
+  ...mixed,
+  verdict: "crashed",
+  exitCode: 4,
+  reason: "the kernel crashed during suite mount: BUG: unable to handle page fault",
+  evidence: ["[   12.5] BUG: unable to handle page fault", "[   12.5] Call Trace:"],
+  suites: [
+    suite(mount, [], {
+      evidence: ["[   12.5] BUG: unable to handle page fault", "[   12.5] Call Trace:"],
+    }),
+  ],
+};
+
+export const notLoaded: RunReport = {
+  ...mixed,
+  verdict: "load-failed",
+  exitCode: 7,
+  reason: "the module was not loaded: insmod: ERROR: Invalid parameters",
+  suites: [suite("stress", [], { ending: "notRun", exitCode: null, milliseconds: 0 })],
+};

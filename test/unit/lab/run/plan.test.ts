@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { parseManifest } from "../../../../lab/config/manifest.ts";
+import { parseDomainState } from "../../../../lab/run/consoleWitness.ts";
+import { parseKernelState } from "../../../../lab/run/kernelLog.ts";
+import { moduleName, planRun } from "../../../../lab/run/plan.ts";
+
+const manifest = parseManifest(`
+name: two
+module: { folder: kernel, artefacts: [core-part.ko, extra.ko] }
+load:
+  modules: [extra.ko, core-part.ko]
+  parameters: { core-part.ko: { debug: true, label: "two words", empty: "" } }
+  requires: [videodev]
+filesystem: { type: twofs }
+suites:
+  - { name: a, command: [tests/a.sh, -v], caseTimeout: 5s, timeout: 1m }
+  - { name: b, command: [tests/b.sh], load: false }
+`);
+const build = { folder: "/b/tree", kernelRelease: "6.1.0" };
+
+describe("the plan of a run", () => {
+  it("follows the manifest", () => {
+    const remote = "/var/lib/vexlab/run/r1";
+    expect(planRun("r1", manifest, build)).toEqual({
+      runId: "r1",
+      localFolder: "/b/tree",
+      remoteFolder: remote,
+      kernelRelease: "6.1.0",
+      requires: ["videodev"],
+      modules: [
+        { file: `${remote}/kernel/extra.ko`, name: "extra", parameters: [] },
+        {
+          file: `${remote}/kernel/core-part.ko`,
+          name: "core_part",
+          parameters: ["debug=Y", 'label="two words"', 'empty=""'],
+        },
+      ],
+      filesystemType: "twofs",
+      suites: [
+        {
+          name: "a",
+          command: ["tests/a.sh", "-v"],
+          caseTimeoutMs: 5e3,
+          timeoutMs: 6e4,
+          load: true,
+        },
+        { name: "b", command: ["tests/b.sh"], caseTimeoutMs: 6e4, timeoutMs: 6e5, load: false },
+      ],
+      environment: {
+        VEXLAB_SOURCE: remote,
+        VEXLAB_TEST_DISK: "/dev/disk/by-id/virtio-vexlab-test",
+        VEXLAB_MODULES: `${remote}/kernel`,
+        KERNELRELEASE: "6.1.0",
+      },
+    });
+  });
+
+  it("takes only the suites that were asked for and refuses unknown ones, all at once", () => {
+    expect(planRun("r", manifest, build, ["b"]).suites.map((suite) => suite.name)).toEqual(["b"]);
+    expect(() => planRun("r", manifest, build, ["b", "c", "d"])).toThrow(
+      /suites = c: .*allowed: a, b\n.*suites = d/,
+    );
+  });
+
+  it("names a module as the kernel does", () => {
+    expect(moduleName("drivers/my-mod.ko")).toBe("my_mod");
+  });
+});
+
+describe("a checkpoint of the kernel", () => {
+  const text = "4737\nhello videodev \n[    1.0] hello: loaded\n[    1.1] more\n";
+
+  it("gives taint, modules and the new lines", () => {
+    expect(parseKernelState(text, 4096 + 512)).toEqual({
+      taint: 4737,
+      modules: new Set(["hello", "videodev"]),
+      lines: ["[    1.0] hello: loaded", "[    1.1] more"],
+      evidence: ["the kernel became tainted, D: the kernel died recently, by an oops or BUG"],
+    });
+  });
+
+  it("takes nothing for evidence that was there before", () => {
+    expect(parseKernelState(text, 128).evidence).toEqual(
+      // 4737 is 4096 + 512 + 128 + 1.
+      ["the kernel became tainted, W: the kernel issued a warning"],
+    );
+    expect(parseKernelState("640\n\n[ 1.0] BUG: old\n", undefined).evidence).toEqual([]);
+  });
+
+  it("of a guest that answers nonsense has no modules and no lines", () => {
+    expect(parseKernelState("", 0)).toEqual({
+      taint: 0,
+      modules: new Set(),
+      lines: [],
+      evidence: [],
+    });
+  });
+});
+
+describe("libvirt's word for a domain's state", () => {
+  it.each([
+    ["running", "running"],
+    ["crashed\n", "crashed"],
+    ["shut off", "stopped"],
+    ["paused", "unknown"],
+  ])("%j is %s", (word, state) => expect(parseDomainState(word)).toBe(state));
+});

@@ -1,0 +1,354 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { GuestError } from "../../../../lab/guest/session.ts";
+import { silentProgress } from "../../../../lab/report/progress.ts";
+import { runSuites, type RunOutcome } from "../../../../lab/run/runSuites.ts";
+import { FakeGuest, FakeWitness, plan, type Answer } from "./fakeGuest.ts";
+
+let guest: FakeGuest;
+let witness: FakeWitness;
+let log: string[];
+
+beforeEach(() => {
+  guest = new FakeGuest();
+  witness = new FakeWitness();
+  log = [];
+});
+
+const good: Answer = { stdout: "KTAP version 1\n1..2\nok 1 a\nok 2 b\n" };
+const first = "tests/first.sh";
+const second = "tests/second.sh";
+
+function run(answers: Record<string, Answer>, signal?: AbortSignal): Promise<RunOutcome> {
+  guest.answers.push(...Object.entries(answers));
+  const write = (text: string): number => log.push(text);
+  return runSuites({
+    guest,
+    plan,
+    progress: silentProgress,
+    log: { write },
+    witness,
+    lastWordsMs: 50,
+    ...(signal && { signal }),
+  });
+}
+
+const index = (piece: string): number => guest.ran.findIndex((line) => line.includes(piece));
+
+describe("a run in which all is well", () => {
+  it("passes, with the steps in their order", async () => {
+    const outcome = await run({ [first]: good, [second]: good });
+    expect(outcome.verdict).toEqual({ kind: "passed", reason: "4 cases in 2 suites passed" });
+    const order = [
+      "uname -r",
+      "upload /builds/hello /var/lib/vexlab/run/run-1",
+      "modprobe -- videodev",
+      "insmod /var/lib/vexlab/run/run-1/hello.ko debug=1",
+      first,
+      "rmmod hello",
+      second,
+    ].map(index);
+    expect(order).not.toContain(-1);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(guest.loaded).toEqual(new Set());
+  });
+
+  it("runs suites as root in the copied tree with the environment of the plan", async () => {
+    await run({ [first]: good, [second]: good });
+    expect(guest.ran[index(first)]).toBe(
+      "sudo -n env --chdir=/var/lib/vexlab/run/run-1 VEXLAB_SOURCE=/var/lib/vexlab/run/run-1 tests/first.sh",
+    );
+  });
+
+  it("replaces a module that an earlier run left loaded", async () => {
+    guest.loaded.add("hello");
+    const outcome = await run({ [first]: good, [second]: good });
+    expect(outcome.verdict.kind).toBe("passed");
+    expect(index("rmmod hello")).toBeLessThan(index("insmod"));
+  });
+});
+
+describe("what makes a run fail", () => {
+  it.each<[string, Answer, RegExp]>([
+    [
+      "a case",
+      { stdout: "1..1\n# got 4\nnot ok 1 sum\n" },
+      /suite first, case "sum" failed \(got 4\)/,
+    ],
+    ["an exit status", { ...good, exitCode: 3 }, /first: .*exited with 3 although no case failed/],
+    [
+      "no output",
+      { stderr: "tests/first.sh: not found\n", exitCode: 127 },
+      /first: .*reported no case.*not found/,
+    ],
+    ["a plan not met", { stdout: "1..5\nok 1 a\nok 2 b\nok 3 c\n" }, /4-5 missing/],
+  ])("%s", async (_, answer, reason) => {
+    const { verdict, suites } = await run({ [first]: answer, [second]: good });
+    expect(verdict.kind).toBe("failed");
+    expect(verdict.reason).toMatch(reason);
+    // The other suite still gets its turn.
+    expect(suites[1]?.ending).toBe("exited");
+  });
+
+  it("only skipped cases", async () => {
+    const skipped: Answer = { stdout: "1..0 # SKIP no disk\n" };
+    const { verdict } = await run({ [first]: skipped, [second]: skipped });
+    expect(verdict).toEqual({
+      kind: "failed",
+      reason: "no case was run: 2 cases skipped, none passed",
+    });
+  });
+
+  it("no suite at all", async () => {
+    const context = { guest, progress: silentProgress, log: { write: () => undefined }, witness };
+    const { verdict } = await runSuites({ ...context, plan: { ...plan, suites: [] } });
+    expect(verdict.kind).toBe("failed");
+    expect(verdict.reason).toMatch(/no case is not a pass/);
+  });
+
+  it("a module that can't be unloaded", async () => {
+    const busy: Answer = { exitCode: 1, stderr: "rmmod: ERROR: Module hello is in use\n" };
+    const { verdict, suites } = await run({ [first]: good, [second]: good, "rmmod hello": busy });
+    expect(verdict).toEqual({
+      kind: "failed",
+      reason:
+        "after suite first: module hello could not be unloaded: rmmod: ERROR: Module hello is in use",
+    });
+    expect(suites[1]?.ending).toBe("notRun");
+  });
+});
+
+describe("a module that does not load", () => {
+  it("is load-failed with insmod's message and the kernel's last word", async () => {
+    const { verdict, suites } = await run({
+      insmod: {
+        exitCode: 1,
+        stderr: "insmod: ERROR: could not insert module: Invalid parameters\n",
+        then: () => guest.kernelLog.push("[    2.000000] hello: unknown parameter 'debug'"),
+      },
+    });
+    expect(verdict.kind).toBe("load-failed");
+    expect(verdict.reason).toMatch(/Invalid parameters \(kernel log: hello: unknown parameter/);
+    expect(suites.map((suite) => suite.ending)).toEqual(["notRun", "notRun"]);
+  });
+
+  it("is load-failed when it was built for another kernel", async () => {
+    guest.kernelRelease = "6.12.0-test";
+    const { verdict } = await run({});
+    expect(verdict.kind).toBe("load-failed");
+    expect(verdict.reason).toMatch(/built for kernel 6\.1\.0-test, the guest runs 6\.12\.0-test/);
+  });
+
+  it("is crashed when the kernel oopsed in its init", async () => {
+    const { verdict } = await run({
+      insmod: {
+        exitCode: 137,
+        then: () => guest.kernelLog.push("[    2.0] BUG: kernel NULL pointer dereference"),
+      },
+    });
+    expect(verdict).toEqual({
+      kind: "crashed",
+      reason:
+        "the kernel crashed during loading the module for suite first: BUG: kernel NULL pointer dereference",
+    });
+  });
+});
+
+describe("deadlines", () => {
+  it("kills a case that hangs, names it and goes on with the next suite", async () => {
+    const { verdict, suites } = await run({
+      [first]: { stdout: "KTAP version 1\n1..3\nok 1 mount\n", hangs: true },
+      [second]: good,
+    });
+    expect(verdict.kind).toBe("hung");
+    expect(verdict.reason).toMatch(
+      /suite first, case "case 2" hung: no result within 0.1 s after "mount"/,
+    );
+    expect(suites[0]?.cases.map((each) => each.outcome)).toEqual(["passed", "timedOut"]);
+    expect(suites[0]?.problems.join()).toMatch(/2-3 missing/);
+    expect(suites[1]?.ending).toBe("exited");
+    expect(guest.loaded).toEqual(new Set());
+  });
+
+  it("gives every case its own time", async () => {
+    const pieces = [1, 2, 3, 4].map((number) => `ok ${number} slow\n`);
+    const slow: Answer = { stdout: "1..4\n", drip: { pieces, pauseMs: 150 } };
+    guest.answers.push([first, slow], [second, good]);
+    const patient = plan.suites.map((suite) => ({
+      ...suite,
+      caseTimeoutMs: 400,
+      timeoutMs: 9_000,
+    }));
+    const { verdict, suites } = await runSuites({
+      guest,
+      plan: { ...plan, suites: patient },
+      progress: silentProgress,
+      log: { write: () => undefined },
+      witness,
+    });
+    expect(verdict.kind).toBe("passed");
+    for (const each of suites[0]?.cases ?? []) {
+      expect(each.milliseconds).toBeGreaterThan(100);
+      expect(each.milliseconds).toBeLessThan(400);
+    }
+  });
+
+  it("uses the name that the suite announced", async () => {
+    const { verdict } = await run({
+      [first]: { stdout: "1..1\n#  RUN           fs.write ...\n", hangs: true },
+      [second]: good,
+    });
+    expect(verdict.reason).toMatch(/case "fs\.write" hung/);
+  });
+
+  it("says that a program did not end after its last result", async () => {
+    const { verdict } = await run({ [first]: { ...good, hangs: true }, [second]: good });
+    expect(verdict.reason).toMatch(/case "\(end of the suite\)" hung/);
+  });
+
+  it("counts a case's deadline from the last result, the suite's from its start", async () => {
+    const chatty: Answer = { stdout: "1..2\n", hangs: true };
+    guest.answers.push([first, chatty], [second, good]);
+    const patient = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 5_000, timeoutMs: 80 }));
+    const { suites } = await runSuites({
+      guest,
+      plan: { ...plan, suites: patient },
+      progress: silentProgress,
+      log: { write: () => undefined },
+      witness,
+    });
+    expect(suites[0]?.ending).toBe("suiteTimeout");
+    expect(suites[0]?.cases.at(-1)?.diagnostics.at(-1)).toMatch(/did not end within 0\.1 s/);
+  });
+});
+
+describe("a kernel that crashes", () => {
+  it("is crashed when the kernel log shows it, whatever the cases say", async () => {
+    const oops = [
+      "[    3.0] BUG: unable to handle page fault for address: 0000000000001000",
+      "[    3.0] Call Trace:",
+      "[    3.0] ---[ end trace 0000000000000000 ]---",
+    ];
+    const { verdict, suites, evidence } = await run({
+      [first]: { ...good, then: () => guest.kernelLog.push(...oops) },
+    });
+    expect(verdict.kind).toBe("crashed");
+    expect(verdict.reason).toBe(
+      "the kernel crashed during suite first: BUG: unable to handle page fault for address: 0000000000001000",
+    );
+    expect(evidence).toEqual(oops);
+    expect(suites[1]?.ending).toBe("notRun");
+    expect(index("rmmod")).toBe(-1);
+  });
+
+  it("is crashed when only the taint tells", async () => {
+    const { verdict } = await run({ [first]: { ...good, then: () => (guest.taint = 1 << 7) } });
+    expect(verdict.kind).toBe("crashed");
+    expect(verdict.reason).toMatch(/tainted, D: the kernel died/);
+  });
+
+  it("is not crashed by an old oops or by a module's usual taint", async () => {
+    guest.kernelLog.push("[    1.0] BUG: from an earlier run");
+    guest.taint = 1 << 7;
+    const { verdict } = await run({
+      [first]: { ...good, then: () => (guest.taint |= 1 << 12) },
+      [second]: good,
+    });
+    expect(verdict.kind).toBe("passed");
+  });
+
+  it("is crashed when the console shows a panic while a suite is silent", async () => {
+    const panic = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
+    guest.answers.push([
+      first,
+      { stdout: "1..2\n", hangs: true, then: () => (witness.console = panic) },
+    ]);
+    const slow = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 5_000, timeoutMs: 9_000 }));
+    const began = performance.now();
+    const { verdict } = await runSuites({
+      guest,
+      plan: { ...plan, suites: slow },
+      progress: silentProgress,
+      log: { write: () => undefined },
+      witness,
+    });
+    expect(verdict.kind).toBe("crashed");
+    expect(verdict.reason).toMatch(/during suite first: Kernel panic - not syncing: Fatal/);
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
+});
+
+describe("a connection that is lost during a suite", () => {
+  const lost: Answer = {
+    stdout: "1..2\nok 1 a\n",
+    fails: new GuestError("lost", "connection lost"),
+  };
+  const silent: Answer = { stdout: "1..2\n", fails: new GuestError("deadline", "no answer") };
+
+  it("is crashed when the console shows a panic", async () => {
+    witness.console = "[    9.1] Kernel panic - not syncing: sysrq triggered crash\r\n";
+    expect((await run({ [first]: lost })).verdict.kind).toBe("crashed");
+  });
+
+  it.each<[string, Answer, FakeWitness["state"], string]>([
+    ["the guest runs and is silent", silent, "running", "hung"],
+    ["the guest runs and the connection broke", lost, "running", "infrastructure-failed"],
+    ["the guest stopped", lost, "stopped", "infrastructure-failed"],
+    ["libvirt says crashed", lost, "crashed", "crashed"],
+  ])("when %s", async (_, answer, state, kind) => {
+    witness.state = state;
+    const { verdict, suites } = await run({ [first]: answer });
+    expect(verdict.kind).toBe(kind);
+    expect(verdict.reason).toMatch(/suite first/);
+    expect(suites[0]?.ending).toBe("connectionLost");
+  });
+
+  it("says in one line which question the guest did not answer", async () => {
+    const deaf = (): void => {
+      guest.answers.push([
+        "dmesg",
+        { fails: new GuestError("deadline", "not finished after 30 s: sh -c\ncat\ndmesg") },
+      ]);
+    };
+    const { verdict } = await run({ [first]: { ...good, then: deaf } });
+    expect(verdict).toEqual({
+      kind: "hung",
+      reason: "the guest hung during suite first: it did not tell its kernel's state within 30 s",
+    });
+  });
+
+  it("keeps a reason to one line, whatever the guest said", async () => {
+    const { verdict } = await run({
+      insmod: { exitCode: 1, stderr: "\u001b[31mno\r way\nsecond line\n" },
+    });
+    expect(verdict.reason).toBe("the module was not loaded: no way");
+  });
+
+  it("is infrastructure-failed when the guest was never reached", async () => {
+    guest.unreachable = new GuestError("lost", "connection lost");
+    witness.state = "stopped";
+    const { verdict } = await run({});
+    expect(verdict.kind).toBe("infrastructure-failed");
+  });
+});
+
+describe("cancelling", () => {
+  it("stops the suite, unloads the module and is not a failure", async () => {
+    const cancel = new AbortController();
+    const { verdict, suites } = await run(
+      { [first]: { stdout: "1..2\nok 1 a\n", hangs: true, then: () => cancel.abort() } },
+      cancel.signal,
+    );
+    expect(verdict).toEqual({
+      kind: "cancelled",
+      reason: "cancelled during suite first, after 1 case",
+    });
+    expect(suites.map((suite) => suite.ending)).toEqual(["cancelled", "notRun"]);
+    expect(guest.loaded).toEqual(new Set());
+  });
+
+  it("before anything was done does nothing in the guest", async () => {
+    const { verdict } = await run({}, AbortSignal.abort());
+    expect(verdict.kind).toBe("cancelled");
+    expect(index("insmod")).toBe(-1);
+  });
+});

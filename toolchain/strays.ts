@@ -1,0 +1,96 @@
+/**
+ * What libvirt has under a stack's name without Pulumi knowing of it: a domain is defined before it
+ * is started, so one whose start fails (a port that was taken meanwhile, a file that QEMU may not
+ * read) stays defined though its creation failed, and the next `up` would find its name taken.
+ */
+import { domainNames, poolNames, virsh } from "../lab/hypervisor/virsh.ts";
+
+/** The part of a stack's state that is asked here. */
+export interface KnownResources {
+  /** libvirt's UUIDs of the domains in the state. */
+  readonly domains: readonly string[];
+  /** libvirt's UUIDs of the pools in the state. */
+  readonly pools: readonly string[];
+  /** The paths of the volumes in the state. */
+  readonly volumes: readonly string[];
+}
+
+/** What libvirt says of a stack's domain and pool: UUIDs and definitions. */
+export interface FoundResources {
+  readonly domain?: { readonly uuid: string; readonly xml: string } | undefined;
+  readonly pool?:
+    | { readonly uuid: string; readonly xml: string; readonly volumes: readonly string[] }
+    | undefined;
+}
+
+interface StateFile {
+  readonly checkpoint?: {
+    readonly latest?: {
+      readonly resources?: readonly { readonly type: string; readonly id?: string }[] | null;
+    } | null;
+  };
+}
+
+/** The libvirt resources in a stack's state file, which may be absent (undefined). */
+export function knownResources(text: string | undefined): KnownResources {
+  const state = JSON.parse(text ?? "{}") as StateFile;
+  const resources = state.checkpoint?.latest?.resources ?? [];
+  const idsOf = (...kinds: string[]): string[] =>
+    resources
+      .filter(({ type }) => kinds.some((kind) => type === `libvirt:index/${kind}`))
+      .flatMap(({ id }) => (id === undefined ? [] : [id]));
+  return {
+    domains: idsOf("domain:Domain"),
+    pools: idsOf("pool:Pool"),
+    // The provider's id of a cloud-init disk is its path and a UUID, with a semicolon between.
+    volumes: idsOf("volume:Volume", "cloudinitDisk:CloudinitDisk").map(
+      (id) => id.split(";")[0] ?? id,
+    ),
+  };
+}
+
+/**
+ * The virsh commands that remove what is there and not known, domains before the disks they use.
+ * Only what lies in the stack's own folder: under one libvirt, another checkout's stack may have the
+ * same name.
+ */
+export function removalOfStrays(
+  found: FoundResources,
+  known: KnownResources,
+  stackFolder: string,
+): readonly (readonly string[])[] {
+  const { domain, pool } = found;
+  const ours = (xml: string): boolean => xml.includes(`${stackFolder}/`);
+  const removal: string[][] = [];
+  if (domain && ours(domain.xml) && !known.domains.includes(domain.uuid))
+    removal.push(
+      // Fails when it isn't running.
+      ["destroy", "--domain", domain.uuid],
+      ["undefine", "--domain", domain.uuid, "--snapshots-metadata"],
+    );
+  if (pool && ours(pool.xml)) {
+    const volumes = pool.volumes.filter((path) => !known.volumes.includes(path));
+    removal.push(...volumes.map((path) => ["vol-delete", "--vol", path]));
+    if (!known.pools.includes(pool.uuid))
+      removal.push(["pool-destroy", "--pool", pool.uuid], ["pool-undefine", "--pool", pool.uuid]);
+  }
+  return removal;
+}
+
+/** Asks libvirt what it has under a stack's name, which is that of its domain and of its pool. */
+export async function findResources(uri: string, name: string): Promise<FoundResources> {
+  const domain = (await domainNames(uri)).includes(name)
+    ? { uuid: await virsh(uri, ["domuuid", name]), xml: await virsh(uri, ["dumpxml", name]) }
+    : undefined;
+  if (!(await poolNames(uri)).includes(name)) return { domain };
+  const xml = await virsh(uri, ["pool-dumpxml", name]);
+  // A pool that isn't active lists no volumes.
+  const table = await virsh(uri, ["vol-list", "--pool", name]).catch(() => "");
+  const volumes = volumePaths(table);
+  return { domain, pool: { uuid: await virsh(uri, ["pool-uuid", name]), xml, volumes } };
+}
+
+/** The paths in the table of `virsh vol-list`: a name and a path on each line, padded with blanks. */
+export function volumePaths(table: string): string[] {
+  return table.split("\n").flatMap((line) => /^\s*\S.*?\s+(\/.*?)\s*$/.exec(line)?.[1] ?? []);
+}
