@@ -76,8 +76,14 @@ export async function loadState(
     await monitor(uri, domain, "migrate-incoming", { uri: `unix:${path}` });
     const socket = connect(path);
     await once(socket, "connect");
-    await within(pipeline(createReadStream(file), socket), `sending the state of ${domain}`);
-    await ended(uri, domain, "completed", "resuming");
+    // QEMU hangs up when it has read the state's last byte, often before this side has noticed that
+    // it sent it; only QEMU knows whether it took the state.
+    pipeline(createReadStream(file), socket).catch(() => undefined);
+    try {
+      await ended(uri, domain, "completed", "resuming");
+    } finally {
+      socket.destroy();
+    }
     await monitor(uri, domain, "cont");
   } finally {
     await rm(path, { force: true });
