@@ -10,8 +10,7 @@ import { controlSocket, domainNameOf, places } from "../lab/config/places.ts";
 import { ControlSession } from "../lab/guest/controlSession.ts";
 import { resultsFolder } from "../lab/build/results.ts";
 import { silentProgress, terminalProgress } from "../lab/report/progress.ts";
-import { forkBase } from "../lab/run/openGuest.ts";
-import { startSibling, type Guest, type Sibling } from "../lab/warm/sibling.ts";
+import { forkBase, startSibling, type Guest, type Sibling } from "../lab/warm/sibling.ts";
 import { warmStart } from "../lab/warm/stackGuest.ts";
 
 const stack = "ci";
@@ -46,16 +45,16 @@ async function resets(count: number): Promise<number[]> {
 }
 
 async function forks(count: number): Promise<Record<"one" | "four" | "memory", number[]>> {
-  const { stackGuest, described, warm } = await forkBase(
+  const base = await forkBase(
     await knownGuest(stack),
+    resultsFolder(stack, places()),
     terminalProgress(),
   );
-  const builds = resultsFolder(stack, places());
   const measure = async (number: number, memory: number[]): Promise<number> => {
     const open: Sibling[] = [];
     const began = performance.now();
     const start = async (): Promise<void> => {
-      const sibling = await startSibling(stackGuest, described, warm, builds);
+      const sibling = await startSibling(base);
       open.push(sibling);
       await answers(sibling.guest);
     };

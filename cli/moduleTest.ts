@@ -18,9 +18,10 @@ import { Phases } from "../lab/report/phases.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
 import { forgetLastVerdict } from "../lab/run/lastVerdict.ts";
-import { forkBase, forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
+import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
 import type { GuestPlace } from "../lab/run/readyGuest.ts";
 import { testRun } from "../lab/run/testRun.ts";
+import { forkBase } from "../lab/warm/sibling.ts";
 import type { StackGuest } from "../lab/warm/stackGuest.ts";
 import { bootMs, knownGuest } from "./knownGuest.ts";
 
@@ -92,10 +93,9 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
   const progress = terminalProgress();
   const report = await cancellable((signal) => {
     const own = ownGuest(guest);
+    const builds = resultsFolder(input.stack, places());
     const source =
-      input.warm === "off"
-        ? own
-        : forkedGuest(forkBase(guest, progress, signal), resultsFolder(input.stack, places()), own);
+      input.warm === "off" ? own : forkedGuest(forkBase(guest, builds, progress, signal), own);
     return testRun(
       {
         stack: input.stack,

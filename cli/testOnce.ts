@@ -17,9 +17,11 @@ import { openImage } from "../lab/image/image.ts";
 import { Phases } from "../lab/report/phases.ts";
 import { formatDuration, type Progress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
-import { forkBase, forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
+import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
 import { testRun } from "../lab/run/testRun.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
+import { NextFork } from "../lab/warm/nextFork.ts";
+import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
 import { imageIdOf, type StackGuest } from "../lab/warm/stackGuest.ts";
 import { knownGuest } from "./knownGuest.ts";
 
@@ -36,22 +38,46 @@ const connectMs = 60_000;
 
 /**
  * Builds what the sources are now and tests it in forks of the stack's guest.
+ * @param forks keeps a fork for the caller's next turn; without it none is left
  * @throws LabError when it can't be built; ConfigurationError for suites that don't exist
  */
 export async function testOnce(
+  input: TestInput,
+  progress: Progress,
+  signal: AbortSignal,
+  forks?: NextFork,
+): Promise<RunReport> {
+  const used = forks ?? new NextFork();
+  try {
+    const { report, base } = await turn(input, progress, signal, used);
+    if (base !== undefined) forks?.begin(base);
+    return report;
+  } finally {
+    if (forks === undefined) await used.close();
+  }
+}
+
+async function turn(
   { stack, suites, jobs, first = [] }: TestInput,
   progress: Progress,
   signal: AbortSignal,
-): Promise<RunReport> {
+  forks: NextFork,
+): Promise<{ readonly report: RunReport; readonly base: ForkBase | undefined }> {
   const [config, guest] = await Promise.all([stackConfig(stack), knownGuest(stack)]);
   const phases = new Phases();
-  // The guest starts while the module is built.
-  const warm = config.warm === "auto";
   const unwanted = new AbortController();
   const wanted = AbortSignal.any([signal, unwanted.signal]);
-  const base = warm ? forkBase(guest, progress, wanted) : undefined;
   const own = ownGuest(guest);
-  const source = base === undefined ? own : forkedGuest(base, resultsFolder(stack, places()), own);
+  const base =
+    config.warm === "auto"
+      ? forkBase(guest, resultsFolder(stack, places()), progress, wanted)
+      : undefined;
+  // The guest starts while the module is built.
+  base?.then(
+    (from) => forks.begin(from),
+    () => undefined,
+  );
+  const source = base === undefined ? own : forkedGuest(base, own, forks);
   let build: BuildResult;
   let manifest: Manifest;
   try {
@@ -63,7 +89,7 @@ export async function testOnce(
     await base?.catch(() => undefined);
     throw error;
   }
-  return testRun(
+  const report = await testRun(
     {
       ...{ stack, guest, build, manifest, source, jobs, phases, first },
       results: places().results,
@@ -73,6 +99,7 @@ export async function testOnce(
     progress,
     signal,
   );
+  return { report, base: await base?.catch(() => undefined) };
 }
 
 /** The report for a person, or as JSON. */

@@ -7,6 +7,7 @@ import { ExitCode, LabError } from "../lab/config/errors.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
+import { NextFork } from "../lab/warm/nextFork.ts";
 import { testInput } from "./test.ts";
 import { printReport, stackConfig, testOnce } from "./testOnce.ts";
 
@@ -30,31 +31,37 @@ async function watch(input: z.output<typeof testInput>, signal: AbortSignal): Pr
   let stale = new AbortController();
   let run: Promise<void> = Promise.resolve();
   let first: readonly string[] = [];
-  // The sources as they are now are the first change.
-  for await (const change of watchSources(source, { since: "", signal })) {
+  const forks = new NextFork();
+  try {
+    // The sources as they are now are the first change.
+    for await (const change of watchSources(source, { since: "", signal })) {
+      stale.abort();
+      await run;
+      if ("mistake" in change) {
+        say(change.mistake.message);
+        continue;
+      }
+      stale = new AbortController();
+      const stop = AbortSignal.any([signal, stale.signal]);
+      run = turn({ ...input, first }, stop, forks).then((failed) => {
+        first = failed ?? first;
+      });
+    }
+  } finally {
     stale.abort();
     await run;
-    if ("mistake" in change) {
-      say(change.mistake.message);
-      continue;
-    }
-    stale = new AbortController();
-    const stop = AbortSignal.any([signal, stale.signal]);
-    run = turn({ ...input, first }, stop).then((failed) => {
-      first = failed ?? first;
-    });
+    await forks.close();
   }
-  stale.abort();
-  await run;
 }
 
 /** @returns the suites that failed; undefined when that is not known */
 async function turn(
   input: z.output<typeof testInput> & { readonly first: readonly string[] },
   signal: AbortSignal,
+  forks: NextFork,
 ): Promise<readonly string[] | undefined> {
   try {
-    const report = await testOnce(input, terminalProgress(), signal);
+    const report = await testOnce(input, terminalProgress(), signal, forks);
     if (signal.aborted) return undefined;
     printReport(report, false);
     say("waiting for changes; Ctrl-C ends");

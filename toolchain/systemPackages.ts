@@ -15,6 +15,7 @@ export const systemPackages: Readonly<Record<string, string>> = {
   "qemu-utils": "disk images",
   "libvirt-daemon-system": "the hypervisor's daemon",
   "libvirt-clients": "virsh",
+  tini: "collects ended guests at once",
   genisoimage: "the provider makes cloud-init disks with mkisofs",
   xsltproc: "the provider changes domain definitions with it",
   mmdebstrap: "image builds",

@@ -9,8 +9,9 @@
  * user namespace that maps root to an ordinary id: the same session daemon for everyone, and QEMU
  * without root's capabilities. Options and files: libvirtd(8), qemu.conf of libvirt.
  */
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -63,47 +64,65 @@ export async function startDaemon(folder: string = daemonFolder()): Promise<{ st
     process.getuid?.() === 0
       ? ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
       : [];
-  // flock makes two starts at once one; --close keeps the daemon from inheriting the lock.
   const argv = [
-    "--close",
-    "--timeout",
-    String(START_DEADLINE_MS / 1000),
-    join(folder, "start.lock"),
+    ...(await reaper()),
     ...asOrdinaryUser,
-    "libvirtd",
-    "--daemon",
-    "--config",
-    join(folder, "libvirtd.conf"),
-    "--pid-file",
-    pidFile(folder),
+    ...["libvirtd", "--config", join(folder, "libvirtd.conf"), "--pid-file", pidFile(folder)],
   ];
-  const run = await execa("flock", argv, {
-    env: {
-      XDG_RUNTIME_DIR: join(folder, "runtime"),
-      XDG_CONFIG_HOME: folder,
-      // Probing what QEMU can do takes 7 s where KVM is broken: kept over the daemon's life.
-      XDG_CACHE_HOME: dirname(dirname(folder)),
-      XDG_DATA_HOME: join(folder, "data"),
-      XDG_STATE_HOME: join(folder, "state"),
-    },
-    cwd: "/",
-    stdin: "ignore",
-    timeout: START_DEADLINE_MS,
-    reject: false,
-  });
+  const log = await open(join(folder, "libvirtd.log"), "a", 0o600);
+  try {
+    const daemon = spawn(argv[0] ?? "", argv.slice(1), {
+      env: {
+        ...process.env,
+        XDG_RUNTIME_DIR: join(folder, "runtime"),
+        XDG_CONFIG_HOME: folder,
+        // Probing what QEMU can do takes 7 s where KVM is broken: kept over the daemon's life.
+        XDG_CACHE_HOME: dirname(dirname(folder)),
+        XDG_DATA_HOME: join(folder, "data"),
+        XDG_STATE_HOME: join(folder, "state"),
+      },
+      cwd: "/",
+      stdio: ["ignore", "ignore", log.fd],
+      detached: true,
+    });
+    daemon.unref();
+    await answered(folder, daemon);
+  } finally {
+    await log.close();
+  }
+  return { started: true };
+}
+
+/**
+ * Waits until the daemon answers: this one, or that of another start at the same time, whose lock on
+ * the pid file ends this one.
+ */
+async function answered(folder: string, daemon: ChildProcess): Promise<void> {
+  let ended: string | undefined;
+  daemon.once("error", (error) => (ended = error.message));
+  daemon.once("exit", (code, signal) => (ended = `it ended with ${code ?? signal ?? "an error"}`));
   const deadline = Date.now() + START_DEADLINE_MS;
   while (!(await answers(folder))) {
-    const daemonRuns = (await runningPid(folder)) !== undefined;
-    if (Date.now() > deadline || (run.exitCode !== 0 && !daemonRuns)) {
+    const gone = ended !== undefined && (await runningPid(folder)) === undefined;
+    if (gone || Date.now() > deadline) {
       throw new LabError(
-        `libvirtd did not answer on ${daemonSocket(folder)}: ${run.stderr || (run.shortMessage ?? "no message")}`,
+        `libvirtd did not answer on ${daemonSocket(folder)}: ${ended ?? `not within ${START_DEADLINE_MS / 1000} s`}`,
         ExitCode.infrastructureFailed,
         `See ${folder}/libvirtd.log; is the package libvirt-daemon-system installed?`,
       );
     }
     await sleep(50);
   }
-  return { started: true };
+}
+
+/**
+ * A parent for the daemon that collects ended QEMUs at once (PR_SET_CHILD_SUBREAPER). libvirt waits
+ * until a guest's process has vanished, and the first process of a container may take seconds to
+ * collect it. Without tini all works, only slower there.
+ */
+async function reaper(): Promise<readonly string[]> {
+  const found = await execa("tini", ["--version"], { stdin: "ignore", reject: false });
+  return found.exitCode === 0 ? ["tini", "-s", "--"] : [];
 }
 
 /**

@@ -1,13 +1,7 @@
 /** Where a run gets its guest from: the stack's own, or a fork that exists for the run only. */
 import type { Progress } from "../report/progress.ts";
-import { removeSiblings, startSibling } from "../warm/sibling.ts";
-import {
-  describeStack,
-  ensureWarmImage,
-  type StackDefinition,
-  type StackGuest,
-} from "../warm/stackGuest.ts";
-import type { WarmImage } from "../warm/warmImage.ts";
+import { NextFork } from "../warm/nextFork.ts";
+import type { ForkBase } from "../warm/sibling.ts";
 import type { Guest, RunLog } from "./guest.ts";
 import type { RunPlan } from "./plan.ts";
 import { readyGuest, type GuestPlace } from "./readyGuest.ts";
@@ -64,45 +58,23 @@ export function oneAtATime(source: GuestSource): GuestSource {
   };
 }
 
-/** What forks of a stack are made from; looked up once for all of them. */
-export interface ForkBase {
-  readonly stackGuest: StackGuest;
-  readonly described: StackDefinition;
-  readonly warm: WarmImage;
-}
-
-/** What forks of a stack are made from, saved first if it isn't yet. @throws LabError */
-export async function forkBase(
-  stackGuest: StackGuest,
-  progress: Progress,
-  signal?: AbortSignal,
-): Promise<ForkBase> {
-  const described = await describeStack(stackGuest);
-  const { stackFolder, libvirtUri } = stackGuest;
-  // Of runs that were killed.
-  await removeSiblings({ stackFolder, libvirtUri, name: described.name });
-  const options = { replacesDisks: false, signal };
-  const warm = await ensureWarmImage(stackGuest, described, progress, options);
-  return { stackGuest, described, warm };
-}
-
 /**
  * A fork for each run, or `otherwise` where a fork can't be had; then the reason is told.
  * @param base begun early, so that the first fork doesn't wait for it
- * @param builds the folder of the stack's builds
+ * @param next where the first run finds its fork, if one was started ahead
  */
 export function forkedGuest(
   base: Promise<ForkBase>,
-  builds: string,
   otherwise: GuestSource,
+  next = new NextFork(),
 ): GuestSource {
   // Awaited by each run; that nobody awaits it when none begins is no fault.
   base.catch(() => undefined);
   return async (plan, progress, log, signal) => {
     try {
-      const { stackGuest, described, warm } = await base;
-      const sibling = await startSibling(stackGuest, described, warm, builds, signal);
-      log.write(`in a guest of its own: ${sibling.domain}, from warm image ${warm.key}`);
+      const from = await base;
+      const sibling = await next.take(from, signal);
+      log.write(`in a guest of its own: ${sibling.domain}, from warm image ${from.warm.key}`);
       const { guest, consoleFile, domain } = sibling;
       return { guest, consoleFile, domain, fresh: true, close: () => sibling.remove() };
     } catch (error) {

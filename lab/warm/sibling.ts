@@ -4,7 +4,7 @@
  * comes later can tell which are left over.
  */
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { controlSocket, daemonFolder } from "../config/places.ts";
@@ -13,8 +13,14 @@ import type { ControlSession } from "../guest/controlSession.ts";
 import { GuestError } from "../guest/guestError.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
+import type { Progress } from "../report/progress.ts";
 import { identify, overlay, startFork } from "./fork.ts";
-import type { StackDefinition, StackGuest } from "./stackGuest.ts";
+import {
+  describeStack,
+  ensureWarmImage,
+  type StackDefinition,
+  type StackGuest,
+} from "./stackGuest.ts";
 import { holdWarmImage, type WarmImage } from "./warmImage.ts";
 
 export interface Sibling {
@@ -24,6 +30,32 @@ export interface Sibling {
   readonly consoleFile: string;
   /** Ends it and removes everything of it; may be called twice. */
   remove(): Promise<void>;
+}
+
+/** What forks of a stack are made from; looked up once for all of them. */
+export interface ForkBase {
+  readonly stackGuest: StackGuest;
+  readonly described: StackDefinition;
+  readonly warm: WarmImage;
+  /** The folder of the stack's builds, which its forks see; it exists when a fork starts. */
+  readonly builds: string;
+}
+
+/** What forks of a stack are made from, saved first if it isn't yet. @throws LabError */
+export async function forkBase(
+  stackGuest: StackGuest,
+  builds: string,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<ForkBase> {
+  const described = await describeStack(stackGuest);
+  const { stackFolder, libvirtUri } = stackGuest;
+  // Of runs that were killed.
+  await removeSiblings({ stackFolder, libvirtUri, name: described.name });
+  const options = { replacesDisks: false, signal };
+  const warm = await ensureWarmImage(stackGuest, described, progress, options);
+  await mkdir(builds, { recursive: true });
+  return { stackGuest, described, warm, builds };
 }
 
 let count = 0;
@@ -37,17 +69,11 @@ export type Guest = Pick<ControlSession, "run" | "uploadFolder">;
  * A just booted guest beside the stack's own. It has no SSH port: commands go through its agent. Its
  * share is not the user's folder but that of the stack's finished builds, which never change: what is
  * tested lies in the guest without being copied.
- * @param builds the folder of builds; it must exist
  * @throws LabError; nothing is left of it then.
  */
-export async function startSibling(
-  guest: StackGuest,
-  described: StackDefinition,
-  warm: WarmImage,
-  builds: string,
-  signal?: AbortSignal,
-): Promise<Sibling> {
-  const { libvirtUri, user, stackFolder } = guest;
+export async function startSibling(base: ForkBase, signal?: AbortSignal): Promise<Sibling> {
+  const { stackGuest, described, warm, builds } = base;
+  const { libvirtUri, user, stackFolder } = stackGuest;
   const { definition, name, identity } = described;
   const own = `${process.pid}-${++count}`;
   const domain = `${name}${infix}${own}`;

@@ -5,10 +5,10 @@ import { silentProgress } from "../../../../lab/report/progress.ts";
 import {
   forkedGuest,
   oneAtATime,
-  type ForkBase,
   type GuestSource,
   type OpenGuest,
 } from "../../../../lab/run/openGuest.ts";
+import type { ForkBase } from "../../../../lab/warm/sibling.ts";
 import { FakeGuest, plan } from "./fakeGuest.ts";
 
 const own: OpenGuest = {
@@ -32,7 +32,7 @@ function opened(source: GuestSource, signal?: AbortSignal) {
 
 describe("a fork for a run", () => {
   it("that can't be had is replaced, and why is told in one line and logged", async () => {
-    const { guest, lines, logged } = opened(forkedGuest(none(noImage), "/builds", otherwise));
+    const { guest, lines, logged } = opened(forkedGuest(none(noImage), otherwise));
     expect(await guest).toBe(own);
     const why = "no fork for the run: no warm image; it takes the stack's own guest";
     expect(lines).toEqual([why]);
@@ -40,16 +40,13 @@ describe("a fork for a run", () => {
   });
 
   it("is replaced for every run", async () => {
-    const source = forkedGuest(none(noImage), "/builds", otherwise);
+    const source = forkedGuest(none(noImage), otherwise);
     expect(await opened(source).guest).toBe(own);
     expect(await opened(source).guest).toBe(own);
   });
 
   it("is not replaced when the user cancels", async () => {
-    const { guest, lines } = opened(
-      forkedGuest(none(noImage), "/builds", otherwise),
-      AbortSignal.abort(),
-    );
+    const { guest, lines } = opened(forkedGuest(none(noImage), otherwise), AbortSignal.abort());
     await expect(guest).rejects.toBe(noImage);
     expect(lines).toEqual([]);
   });
@@ -58,7 +55,7 @@ describe("a fork for a run", () => {
     const unhandled: unknown[] = [];
     const note = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", note);
-    forkedGuest(none(noImage), "/builds", otherwise);
+    forkedGuest(none(noImage), otherwise);
     await delay(5);
     process.off("unhandledRejection", note);
     expect(unhandled).toEqual([]);
