@@ -20,6 +20,15 @@ export default defineConfig({
           hookTimeout: 20 * 60_000,
         },
       },
+      {
+        test: {
+          // An hour and more: `npm run endurance`.
+          name: "endurance",
+          include: ["test/endurance/**/*.test.ts"],
+          fileParallelism: false,
+          hookTimeout: 20 * 60_000,
+        },
+      },
     ],
   },
 });

@@ -66,6 +66,7 @@ const compilers = [
 
 /** Looks into a running kernel and puts load on it. */
 const instruments = [
+  "dmsetup",
   "fio",
   "gdb",
   "htop",

@@ -145,6 +145,44 @@ rmmod dummy && echo "ok 2 nobody else took my module" || echo "not ok 2 nobody e
   });
 });
 
+describe("watch", () => {
+  test("judges each change of the sources, with a guest standing by, until it is ended", async () => {
+    const watch = execa(
+      checkout.path("scripts/vexlab"),
+      ["watch", "build-system", "--stack", "ci"],
+      { cwd: checkout.folder, stdin: "ignore", all: true, reject: false },
+    );
+    let seen = "";
+    watch.all.on("data", (chunk: Buffer) => {
+      seen += chunk.toString();
+    });
+    const next = async (text: string): Promise<string> => {
+      await expect.poll(() => seen, { timeout: 90_000, interval: 50 }).toContain(text);
+      const turn = seen;
+      seen = "";
+      return turn;
+    };
+    const waiting = "waiting for changes";
+    const source = "examples/vexfs/kernel/super.c";
+    const good = await checkout.read(source);
+    try {
+      expect(await next(waiting)).toContain("PASSED");
+      await checkout.write(source, `${good}int not_c = ;\n`);
+      expect(await next(waiting)).toMatch(/super\.c:\d+.*error/);
+      await checkout.write(source, good);
+      expect(await next(waiting)).toContain("PASSED");
+      // The stack's own guest, and the one that waits for the next change.
+      await expect.poll(async () => (await domains()).length, { timeout: 20_000 }).toBe(2);
+      watch.kill("SIGINT");
+      expect((await watch).exitCode).toBe(130);
+      expect(await domains()).toEqual(["vexlab-ci"]);
+    } finally {
+      await checkout.write(source, good);
+      watch.kill("SIGKILL");
+    }
+  });
+});
+
 describe("back to a boot", () => {
   test("a guest that is stopped and started by hand boots cold, as the same guest", async () => {
     const who = "hostname; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub";
@@ -178,11 +216,13 @@ describe("back to a boot", () => {
     }
   });
 
-  test("SIGKILL while a guest is saved leaves no half image, and the next up makes it", async () => {
+  test("SIGKILL while a guest is saved leaves no half image; two next ups make it once", async () => {
     expectExit(await checkout.vexlab(["destroy", "ci"]), 0);
     // A guest that nobody has saved yet.
     const memory = `${600 + (process.pid % 100)}M`;
     await checkout.configure("ci", { memory });
+    await checkout.write("stacks/Pulumi.twin.yaml", await checkout.read("stacks/Pulumi.ci.yaml"));
+    await checkout.configure("twin", { sshPort: 2996 });
     const warm = join(places().cache, "warm");
     const finished = async (): Promise<string[]> =>
       (await readdir(warm)).filter((name) => /^[0-9a-f]{16}$/.test(name));
@@ -205,12 +245,16 @@ describe("back to a boot", () => {
     });
     await run;
     expect(await finished()).toEqual(before);
-    expectExit(await checkout.vexlab(["up", "ci"]), 0);
+    const stacks = ["ci", "twin"];
+    const ups = await Promise.all(stacks.map((stack) => checkout.vexlab(["up", stack])));
+    const outputs = ups.map((up) => expectExit(up, 0).all);
+    for (const output of outputs) expect(output).toMatch(FORK_LINE);
+    expect(outputs.filter((output) => output.includes("boot and save"))).toHaveLength(1);
     expect((await finished()).length).toBe(before.length + 1);
     expect((await readdir(warm)).filter((name) => name.startsWith(".building"))).toEqual([]);
-    expect(await domains()).toEqual(["vexlab-ci"]);
+    expect(await domains()).toEqual(["vexlab-ci", "vexlab-twin"]);
     const used = await usedWarmImage();
-    expectExit(await checkout.vexlab(["destroy", "ci"]), 0);
+    for (const stack of stacks) expectExit(await checkout.vexlab(["destroy", stack]), 0);
     await rm(used, { recursive: true });
   });
 });
