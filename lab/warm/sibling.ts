@@ -102,7 +102,7 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
     const { session, problems } = await identify(
       socket,
       { user, ...identity },
-      { mount: false, signal },
+      { own: false, signal },
     );
     const close = async (): Promise<void> => {
       session.close();
