@@ -20,8 +20,8 @@ const __filename = bundlePath(import.meta.url), __dirname = bundlePath(new URL("
 /** Modules find files of the checkout by where they are themselves: that stays the source's place. */
 const ownPlaces: Plugin = {
   name: "own-places",
-  setup({ onLoad }) {
-    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+  setup(bundler) {
+    bundler.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
       const own = JSON.stringify(pathToFileURL(path).href);
       return { contents: source.replaceAll("import.meta.url", own), loader: "ts" };
