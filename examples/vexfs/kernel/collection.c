@@ -182,21 +182,36 @@ static const char *vexfs_header_fault(struct inode *inode, const struct vexfs_co
 	return NULL;
 }
 
-static int vexfs_load_header(struct vexfs_reader *reader, struct vexfs_collection *header)
+static int vexfs_load_header(struct vexfs_reader *reader, struct vexfs_vectors *vectors,
+			     void *block)
 {
+	const struct vexfs_collection *header = block;
 	struct inode *inode = reader->inode;
 	const char *fault = "wrong size";
 	int error;
 
 	if (i_size_read(inode) >= VEXFS_BLOCK_SIZE) {
-		error = vexfs_read_content(reader, &reader->entries, 0, header, sizeof(*header));
+		error = vexfs_read_content(reader, &reader->entries, 0, block, VEXFS_BLOCK_SIZE);
 		if (error)
 			return error;
 		fault = vexfs_header_fault(inode, header);
+		if (!fault && memchr_inv(header + 1, 0, VEXFS_BLOCK_SIZE - sizeof(*header)))
+			fault = "something behind the header";
 	}
 	if (fault) {
 		vexfs_damaged(inode->i_sb, "inode %llu, collection: %s", (u64)inode->i_ino, fault);
 		return -EUCLEAN;
+	}
+	vectors->dimension = le32_to_cpu(header->dimension);
+	vectors->metric = le32_to_cpu(header->metric);
+	if (header->cells) {
+		vectors->index = vexfs_index_load(reader, vectors, le32_to_cpu(header->cells),
+						  le32_to_cpu(header->centroid_checksum));
+		error = PTR_ERR_OR_ZERO(vectors->index);
+		if (error) {
+			vectors->index = NULL;
+			return error;
+		}
 	}
 	return 0;
 }
@@ -252,33 +267,17 @@ static int vexfs_load_group(struct vexfs_reader *reader, struct vexfs_vectors *v
 static int vexfs_load_vectors(struct vexfs_reader *reader, struct vexfs_vectors *vectors)
 {
 	loff_t size = i_size_read(reader->inode);
-	struct vexfs_collection header;
-	struct vexfs_entry *entries;
-	u32 id;
+	void *block = kmalloc(VEXFS_BLOCK_SIZE, GFP_KERNEL);
 	int error;
+	u32 id;
 
-	error = vexfs_load_header(reader, &header);
-	if (error)
-		return error;
-	vectors->dimension = le32_to_cpu(header.dimension);
-	vectors->metric = le32_to_cpu(header.metric);
-	if (header.cells) {
-		vectors->index = vexfs_index_load(reader, vectors, le32_to_cpu(header.cells),
-						  le32_to_cpu(header.centroid_checksum));
-		if (IS_ERR(vectors->index)) {
-			error = PTR_ERR(vectors->index);
-			vectors->index = NULL;
-			return error;
-		}
-	}
-
-	entries = kmalloc(VEXFS_BLOCK_SIZE, GFP_KERNEL);
-	if (!entries)
+	if (!block)
 		return -ENOMEM;
+	error = vexfs_load_header(reader, vectors, block);
 	for (id = 0; !error && vexfs_entry_pos(vectors->dimension, id) < size;
 	     id += VEXFS_ENTRIES_PER_BLOCK)
-		error = vexfs_load_group(reader, vectors, id, entries);
-	kfree(entries);
+		error = vexfs_load_group(reader, vectors, id, block);
+	kfree(block);
 	return error;
 }
 
