@@ -88,12 +88,14 @@ struct vexfs_block_header {
 /* VEXFS_DIRECT + 1020 + 1020 * 1020 */
 #define VEXFS_MAX_FILE_BLOCKS		1041432
 
+#define VEXFS_INODE_COLLECTION		1	/* flag of a regular file; all others are zero */
+
 struct vexfs_disk_inode {
 	__le32 magic;
 	__le32 checksum;
 	__le32 generation;
 	__le16 mode;
-	__le16 flags;			/* zero */
+	__le16 flags;
 	__le32 links;
 	__le32 uid;
 	__le32 gid;
@@ -124,6 +126,39 @@ struct vexfs_dirent {
 #define VEXFS_DIRENT_SIZE		8
 #define VEXFS_DIRENT_ALIGN		8
 #define VEXFS_NAME_MAX			255
+
+/*
+ * A collection is a regular file of a form of its own: one block that starts
+ * with this header, the centroids of the index, and then groups of vectors: a
+ * block of entries, and the blocks of their components.
+ */
+#define VEXFS_COLLECTION_MAGIC		0x4c435856	/* "VXCL" */
+#define VEXFS_COLLECTION_SIZE		256
+
+struct vexfs_collection {
+	__le32 magic;
+	__le32 checksum;
+	__le32 dimension;
+	__le32 metric;			/* VEXFS_METRIC_ of uapi/vexfs.h */
+	__le32 cells;			/* of the index; 0: there is none */
+	__le32 centroid_checksum;	/* 0 without an index */
+	__u8 reserved[232];		/* zero, as is the rest of the block */
+};
+
+#define VEXFS_ENTRY_SIZE		16
+#define VEXFS_ENTRIES_PER_BLOCK		256	/* and vectors of a group */
+
+#define VEXFS_ENTRY_LIVE		1
+#define VEXFS_ENTRY_DELETED		2
+
+/* An entry of zeros: the id was never given. */
+struct vexfs_entry {
+	__le32 checksum;		/* of the entry */
+	__le32 data_checksum;		/* of the vector's components */
+	__le16 state;
+	__le16 cell;			/* of a live vector; 0 without an index */
+	__le32 reserved;		/* zero */
+};
 
 #define VEXFS_OFFSET(type, member, offset) \
 	static_assert(offsetof(struct type, member) == (offset), #type "." #member)
@@ -183,5 +218,21 @@ VEXFS_OFFSET(vexfs_dirent, name_length, 6);
 VEXFS_OFFSET(vexfs_dirent, type, 7);
 VEXFS_OFFSET(vexfs_dirent, name, 8);
 VEXFS_SIZE(vexfs_dirent, 8);
+
+VEXFS_OFFSET(vexfs_collection, magic, 0);
+VEXFS_OFFSET(vexfs_collection, checksum, 4);
+VEXFS_OFFSET(vexfs_collection, dimension, 8);
+VEXFS_OFFSET(vexfs_collection, metric, 12);
+VEXFS_OFFSET(vexfs_collection, cells, 16);
+VEXFS_OFFSET(vexfs_collection, centroid_checksum, 20);
+VEXFS_OFFSET(vexfs_collection, reserved, 24);
+VEXFS_SIZE(vexfs_collection, 256);
+
+VEXFS_OFFSET(vexfs_entry, checksum, 0);
+VEXFS_OFFSET(vexfs_entry, data_checksum, 4);
+VEXFS_OFFSET(vexfs_entry, state, 8);
+VEXFS_OFFSET(vexfs_entry, cell, 10);
+VEXFS_OFFSET(vexfs_entry, reserved, 12);
+VEXFS_SIZE(vexfs_entry, 16);
 
 #endif /* VEXFS_FORMAT_H */
