@@ -81,6 +81,8 @@ struct vexfs_block_header {
 #define VEXFS_INODES_PER_BLOCK		16
 #define VEXFS_MAX_LINKS			65000
 
+#define VEXFS_INODE_COLLECTION		1		/* flag: a regular file of vectors */
+
 #define VEXFS_DIRECT			12
 #define VEXFS_INDIRECT			12	/* index of the pointer to a block of pointers */
 #define VEXFS_DOUBLE_INDIRECT		13	/* and to a block of pointers to those */
@@ -93,7 +95,7 @@ struct vexfs_disk_inode {
 	__le32 checksum;
 	__le32 generation;
 	__le16 mode;
-	__le16 flags;			/* zero */
+	__le16 flags;			/* VEXFS_INODE_COLLECTION or zero */
 	__le32 links;
 	__le32 uid;
 	__le32 gid;
@@ -124,6 +126,36 @@ struct vexfs_dirent {
 #define VEXFS_DIRENT_SIZE		8
 #define VEXFS_DIRENT_ALIGN		8
 #define VEXFS_NAME_MAX			255
+
+/*
+ * A collection of vectors.  Its first block holds this header; A blocks of
+ * centroids follow, and groups of one block of entries and A blocks of
+ * components, where A is the dimension / 8, rounded up.
+ */
+#define VEXFS_COLLECTION_MAGIC		0x4c435856	/* "VXCL" */
+
+struct vexfs_collection {
+	__le32 magic;
+	__le32 checksum;
+	__le32 dimension;
+	__le32 metric;
+	__le32 cells;			/* 0: there is no index */
+	__le32 centroid_checksum;
+	__u8 reserved[232];		/* zero */
+};
+
+#define VEXFS_ENTRIES_PER_BLOCK		256
+#define VEXFS_ENTRY_LIVE		1
+#define VEXFS_ENTRY_DELETED		2
+
+/* What is known of a vector; all zeros: its id was never given. */
+struct vexfs_entry {
+	__le32 checksum;
+	__le32 data_checksum;		/* of the components */
+	__le16 state;
+	__le16 cell;
+	__le32 reserved;		/* zero */
+};
 
 #define VEXFS_OFFSET(type, member, offset) \
 	static_assert(offsetof(struct type, member) == (offset), #type "." #member)
@@ -183,5 +215,21 @@ VEXFS_OFFSET(vexfs_dirent, name_length, 6);
 VEXFS_OFFSET(vexfs_dirent, type, 7);
 VEXFS_OFFSET(vexfs_dirent, name, 8);
 VEXFS_SIZE(vexfs_dirent, 8);
+
+VEXFS_OFFSET(vexfs_collection, magic, 0);
+VEXFS_OFFSET(vexfs_collection, checksum, 4);
+VEXFS_OFFSET(vexfs_collection, dimension, 8);
+VEXFS_OFFSET(vexfs_collection, metric, 12);
+VEXFS_OFFSET(vexfs_collection, cells, 16);
+VEXFS_OFFSET(vexfs_collection, centroid_checksum, 20);
+VEXFS_OFFSET(vexfs_collection, reserved, 24);
+VEXFS_SIZE(vexfs_collection, 256);
+
+VEXFS_OFFSET(vexfs_entry, checksum, 0);
+VEXFS_OFFSET(vexfs_entry, data_checksum, 4);
+VEXFS_OFFSET(vexfs_entry, state, 8);
+VEXFS_OFFSET(vexfs_entry, cell, 10);
+VEXFS_OFFSET(vexfs_entry, reserved, 12);
+VEXFS_SIZE(vexfs_entry, 16);
 
 #endif /* VEXFS_FORMAT_H */
