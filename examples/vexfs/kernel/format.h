@@ -81,8 +81,6 @@ struct vexfs_block_header {
 #define VEXFS_INODES_PER_BLOCK		16
 #define VEXFS_MAX_LINKS			65000
 
-#define VEXFS_INODE_COLLECTION		1		/* flag: a regular file of vectors */
-
 #define VEXFS_DIRECT			12
 #define VEXFS_INDIRECT			12	/* index of the pointer to a block of pointers */
 #define VEXFS_DOUBLE_INDIRECT		13	/* and to a block of pointers to those */
@@ -90,12 +88,14 @@ struct vexfs_block_header {
 /* VEXFS_DIRECT + 1020 + 1020 * 1020 */
 #define VEXFS_MAX_FILE_BLOCKS		1041432
 
+#define VEXFS_INODE_COLLECTION		1	/* flag of a regular file; all others are zero */
+
 struct vexfs_disk_inode {
 	__le32 magic;
 	__le32 checksum;
 	__le32 generation;
 	__le16 mode;
-	__le16 flags;			/* VEXFS_INODE_COLLECTION or zero */
+	__le16 flags;
 	__le32 links;
 	__le32 uid;
 	__le32 gid;
@@ -128,32 +128,35 @@ struct vexfs_dirent {
 #define VEXFS_NAME_MAX			255
 
 /*
- * A collection of vectors.  Its first block holds this header; A blocks of
- * centroids follow, and groups of one block of entries and A blocks of
- * components, where A is the dimension / 8, rounded up.
+ * A collection is a regular file of a form of its own: one block that starts
+ * with this header, the centroids of the index, and then groups of vectors: a
+ * block of entries, and the blocks of their components.
  */
 #define VEXFS_COLLECTION_MAGIC		0x4c435856	/* "VXCL" */
+#define VEXFS_COLLECTION_SIZE		256
 
 struct vexfs_collection {
 	__le32 magic;
 	__le32 checksum;
 	__le32 dimension;
-	__le32 metric;
-	__le32 cells;			/* 0: there is no index */
-	__le32 centroid_checksum;
-	__u8 reserved[232];		/* zero */
+	__le32 metric;			/* VEXFS_METRIC_ of uapi/vexfs.h */
+	__le32 cells;			/* of the index; 0: there is none */
+	__le32 centroid_checksum;	/* 0 without an index */
+	__u8 reserved[232];		/* zero, as is the rest of the block */
 };
 
-#define VEXFS_ENTRIES_PER_BLOCK		256
+#define VEXFS_ENTRY_SIZE		16
+#define VEXFS_ENTRIES_PER_BLOCK		256	/* and vectors of a group */
+
 #define VEXFS_ENTRY_LIVE		1
 #define VEXFS_ENTRY_DELETED		2
 
-/* What is known of a vector; all zeros: its id was never given. */
+/* An entry of zeros: the id was never given. */
 struct vexfs_entry {
-	__le32 checksum;
-	__le32 data_checksum;		/* of the components */
+	__le32 checksum;		/* of the entry */
+	__le32 data_checksum;		/* of the vector's components */
 	__le16 state;
-	__le16 cell;
+	__le16 cell;			/* of a live vector; 0 without an index */
 	__le32 reserved;		/* zero */
 };
 

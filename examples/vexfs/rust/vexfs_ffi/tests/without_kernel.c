@@ -97,6 +97,7 @@ static void files(const char *name)
 	EXPECT(-EBADF, vexfs_close(file));
 	requests(file, -EBADF);
 	requests(-1, -EBADF);
+	unlink(name);
 }
 
 static void errors(void)

@@ -8,14 +8,20 @@ use crate::layout;
 use crate::structures::BLOCK_SIZE;
 
 pub const COLLECTION_MAGIC: u32 = 0x4c43_5856;
+pub const COLLECTION_SIZE: usize = 256;
+pub const ENTRY_SIZE: usize = 16;
 /// Vectors of a group.
 pub const ENTRIES_PER_BLOCK: usize = 256;
 pub const ENTRY_LIVE: u16 = 1;
 pub const ENTRY_DELETED: u16 = 2;
 
-// True today; the point is that it stops the build on the day that it is not.
+// True today; the point is that they stop the build on the day that they are not.
 #[allow(clippy::assertions_on_constants)]
-const _: () = assert!(ENTRIES_PER_BLOCK * Entry::SIZE == BLOCK_SIZE);
+const _: () = {
+    assert!(CollectionHeader::SIZE == COLLECTION_SIZE);
+    assert!(Entry::SIZE == ENTRY_SIZE);
+    assert!(ENTRIES_PER_BLOCK * ENTRY_SIZE == BLOCK_SIZE);
+};
 
 layout! {
     /// The start of a collection; the rest of its block is zeros.

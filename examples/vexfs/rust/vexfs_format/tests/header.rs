@@ -77,6 +77,8 @@ fn constants_are_the_same() {
         ("VEXFS_DIRENT_ALIGN", DIRENT_ALIGN as u64),
         ("VEXFS_NAME_MAX", NAME_MAX as u64),
         ("VEXFS_COLLECTION_MAGIC", u64::from(COLLECTION_MAGIC)),
+        ("VEXFS_COLLECTION_SIZE", COLLECTION_SIZE as u64),
+        ("VEXFS_ENTRY_SIZE", ENTRY_SIZE as u64),
         ("VEXFS_ENTRIES_PER_BLOCK", ENTRIES_PER_BLOCK as u64),
         ("VEXFS_ENTRY_LIVE", u64::from(ENTRY_LIVE)),
         ("VEXFS_ENTRY_DELETED", u64::from(ENTRY_DELETED)),
