@@ -12,6 +12,7 @@
 #include <linux/buffer_head.h>
 #include <linux/crc32.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/mpage.h>
 #include <linux/pagemap.h>
 #include <linux/version.h>
@@ -145,11 +146,29 @@ static inline loff_t vexfs_device_size(struct super_block *sb)
 #define vexfs_fault_result(error) block_page_mkwrite_return(error)
 #endif
 
-/* A write through the page cache works on a folio since 6.12, on a page before. */
+/*
+ * A write through the page cache works on a folio since 6.12, on a page before;
+ * both have been read by the same name.
+ */
 #if VEXFS_KERNEL(6, 12)
-#define vexfs_write_unit folio
+#define vexfs_folio folio
+#define vexfs_read_mapping_folio(mapping, index) read_mapping_folio(mapping, index, NULL)
+#define vexfs_folio_put(folio) folio_put(folio)
+#define vexfs_kmap_folio(folio, pos) kmap_local_folio(folio, offset_in_folio(folio, pos))
 #else
-#define vexfs_write_unit page
+#define vexfs_folio page
+#define vexfs_read_mapping_folio(mapping, index) read_mapping_page(mapping, index, NULL)
+#define vexfs_folio_put(page) put_page(page)
+#define vexfs_kmap_folio(page, pos) (vexfs_kmap_page(page) + offset_in_page(pos))
+#endif
+
+/* 5.11 made a mapping of the kernel's own possible that does not forbid to sleep. */
+#if VEXFS_KERNEL(5, 11)
+#define vexfs_kmap_page(page) kmap_local_page(page)
+#define vexfs_kunmap(address) kunmap_local(address)
+#else
+#define vexfs_kmap_page(page) kmap_atomic(page)
+#define vexfs_kunmap(address) kunmap_atomic(address)
 #endif
 
 /* It got the flags of its caller to 5.18, and gets the whole request since 6.17. */
@@ -160,18 +179,20 @@ static inline loff_t vexfs_device_size(struct super_block *sb)
 #endif
 
 #if VEXFS_KERNEL(5, 19)
+#define VEXFS_WRITE_FLAGS
 #define VEXFS_WRITE_BEGIN(name)								\
 	int name(VEXFS_WRITE_SOURCE, struct address_space *mapping, loff_t pos,		\
-		 unsigned int len, struct vexfs_write_unit **unit, void **data)
-#define vexfs_block_write_begin(mapping, pos, len, unit, get_block)			\
-	block_write_begin(mapping, pos, len, unit, get_block)
+		 unsigned int len, struct vexfs_folio **folio, void **data)
+#define vexfs_block_write_begin(mapping, pos, len, folio, get_block)			\
+	block_write_begin(mapping, pos, len, folio, get_block)
 #else
+#define VEXFS_WRITE_FLAGS 0,
 #define VEXFS_WRITE_BEGIN(name)								\
 	int name(VEXFS_WRITE_SOURCE, struct address_space *mapping, loff_t pos,		\
-		 unsigned int len, unsigned int flags, struct vexfs_write_unit **unit,	\
+		 unsigned int len, unsigned int flags, struct vexfs_folio **folio,	\
 		 void **data)
-#define vexfs_block_write_begin(mapping, pos, len, unit, get_block)			\
-	block_write_begin(mapping, pos, len, flags, unit, get_block)
+#define vexfs_block_write_begin(mapping, pos, len, folio, get_block)			\
+	block_write_begin(mapping, pos, len, flags, folio, get_block)
 #endif
 
 #endif /* VEXFS_COMPAT_H */

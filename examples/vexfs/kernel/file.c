@@ -20,17 +20,17 @@ static VEXFS_WRITE_BEGIN(vexfs_write_begin)
 {
 	int error;
 
-	error = vexfs_block_write_begin(mapping, pos, len, unit, vexfs_get_block);
+	error = vexfs_block_write_begin(mapping, pos, len, folio, vexfs_get_block);
 	if (error)
 		vexfs_write_failed(mapping, pos + len);
 	return error;
 }
 
 static int vexfs_write_end(VEXFS_WRITE_SOURCE, struct address_space *mapping, loff_t pos,
-			   unsigned int len, unsigned int copied, struct vexfs_write_unit *unit,
+			   unsigned int len, unsigned int copied, struct vexfs_folio *folio,
 			   void *data)
 {
-	int written = generic_write_end(source, mapping, pos, len, copied, unit, data);
+	int written = generic_write_end(source, mapping, pos, len, copied, folio, data);
 
 	if (written < len)
 		vexfs_write_failed(mapping, pos + len);
@@ -109,6 +109,10 @@ static vm_fault_t vexfs_page_mkwrite(struct vm_fault *fault)
 	struct inode *inode = file_inode(fault->vma->vm_file);
 	int error;
 
+	/* The mapping may be older than the collection, or than the damage. */
+	if (vexfs_is_sealed(inode) || sb_rdonly(inode->i_sb))
+		return VM_FAULT_SIGBUS;
+
 	sb_start_pagefault(inode->i_sb);
 	file_update_time(fault->vma->vm_file);
 	error = block_page_mkwrite(fault->vma, fault, vexfs_get_block);
@@ -124,16 +128,49 @@ static const struct vm_operations_struct vexfs_mapping_operations = {
 
 static int vexfs_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	if (vexfs_is_sealed(file_inode(file)) &&
+	    (vma->vm_flags & VM_SHARED) && (vma->vm_flags & VM_WRITE))
+		return -EPERM;
 	file_accessed(file);
 	vma->vm_ops = &vexfs_mapping_operations;
 	return 0;
+}
+
+/* As generic_file_write_iter(), but a file may become a collection until the lock is held. */
+static ssize_t vexfs_write_iter(struct kiocb *request, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(request->ki_filp);
+	ssize_t written;
+
+	inode_lock(inode);
+	if (vexfs_is_sealed(inode))
+		written = -EPERM;
+	else if (sb_rdonly(inode->i_sb))	/* since damage was seen */
+		written = -EROFS;
+	else
+		written = generic_write_checks(request, from);
+	if (written > 0)
+		written = __generic_file_write_iter(request, from);
+	inode_unlock(inode);
+	if (written > 0)
+		written = generic_write_sync(request, written);
+	return written;
+}
+
+/* vexfs has none, but of a collection it is to be said that it would not be allowed either. */
+static long vexfs_fallocate(struct file *file, int mode, loff_t offset, loff_t size)
+{
+	return vexfs_is_sealed(file_inode(file)) ? -EPERM : -EOPNOTSUPP;
 }
 
 const struct file_operations vexfs_file_operations = {
 	.owner = THIS_MODULE,
 	.llseek = generic_file_llseek,
 	.read_iter = generic_file_read_iter,
-	.write_iter = generic_file_write_iter,
+	.write_iter = vexfs_write_iter,
+	.fallocate = vexfs_fallocate,
+	.unlocked_ioctl = vexfs_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.splice_read = vexfs_splice_read,
 	.splice_write = iter_file_splice_write,
 	.mmap = vexfs_mmap,

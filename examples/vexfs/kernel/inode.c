@@ -66,8 +66,10 @@ static const char *vexfs_inode_fault(struct super_block *sb, u64 number,
 		return "wrong magic";
 	if (le32_to_cpu(disk->checksum) != vexfs_inode_checksum(sb, number, disk))
 		return "wrong checksum";
-	if (disk->flags)
+	if (le16_to_cpu(disk->flags) & ~VEXFS_INODE_COLLECTION)
 		return "unknown flags";
+	if (disk->flags && !S_ISREG(le16_to_cpu(disk->mode)))
+		return "a collection that is no regular file";
 	if (!disk->links || le32_to_cpu(disk->links) > VEXFS_MAX_LINKS)
 		return "wrong number of links";
 	if (le32_to_cpu(disk->atime_nsec) >= NSEC_PER_SEC ||
@@ -126,6 +128,8 @@ static void vexfs_fill_inode(struct inode *inode, const struct vexfs_disk_inode 
 	vexfs_set_ctime(inode, vexfs_time(disk->ctime, disk->ctime_nsec));
 	for (slot = 0; slot < VEXFS_POINTERS; slot++)
 		vi->pointers[slot] = le32_to_cpu(disk->pointers[slot]);
+	vi->flags = le16_to_cpu(disk->flags);
+	vi->sealed = vi->flags & VEXFS_INODE_COLLECTION;
 	vexfs_set_operations(inode);
 }
 
@@ -244,6 +248,7 @@ static void vexfs_fill_disk_inode(struct inode *inode, struct vexfs_disk_inode *
 	disk->magic = cpu_to_le32(VEXFS_INODE_MAGIC);
 	disk->generation = cpu_to_le32(inode->i_generation);
 	disk->mode = cpu_to_le16(inode->i_mode);
+	disk->flags = cpu_to_le16(vi->flags);
 	disk->links = cpu_to_le32(inode->i_nlink);
 	disk->uid = cpu_to_le32(i_uid_read(inode));
 	disk->gid = cpu_to_le32(i_gid_read(inode));
@@ -302,10 +307,12 @@ static void vexfs_erase_inode(struct inode *inode)
 /* The inode leaves memory; when its last name is gone it leaves the disk too. */
 void vexfs_evict_inode(struct inode *inode)
 {
-	bool delete = !inode->i_nlink && !is_bad_inode(inode);
 	struct super_block *sb = inode->i_sb;
+	/* When damage has made it read-only, "vexctl check" has to delete. */
+	bool delete = !inode->i_nlink && !is_bad_inode(inode) && !sb_rdonly(sb);
 
 	truncate_inode_pages_final(&inode->i_data);
+	vexfs_collection_forget(inode);
 	if (delete) {
 		sb_start_intwrite(sb);
 		inode->i_size = 0;
@@ -343,6 +350,8 @@ int vexfs_setattr(VEXFS_IDMAP_ARG struct dentry *dentry, struct iattr *attr)
 	error = vexfs_setattr_prepare(dentry, attr);
 	if (error)
 		return error;
+	if ((attr->ia_valid & ATTR_SIZE) && vexfs_is_sealed(inode))
+		return -EPERM;
 	if ((attr->ia_valid & ATTR_SIZE) && attr->ia_size != i_size_read(inode)) {
 		error = vexfs_set_size(inode, attr->ia_size);
 		if (error)

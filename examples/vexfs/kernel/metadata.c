@@ -37,6 +37,17 @@ u32 vexfs_checksum(const u8 *uuid, u64 number, const void *data, size_t size)
 	return ~crc;
 }
 
+/* Of data that hold no checksum themselves. */
+u32 vexfs_data_checksum(const u8 *uuid, u64 number, const void *data, size_t size)
+{
+	__le64 place = cpu_to_le64(number);
+	u32 crc;
+
+	crc = vexfs_crc32c(~0, uuid, 16);
+	crc = vexfs_crc32c(crc, &place, sizeof(place));
+	return ~vexfs_crc32c(crc, data, size);
+}
+
 static u32 vexfs_block_checksum(struct super_block *sb, struct buffer_head *bh)
 {
 	return vexfs_checksum(VEXFS_SB(sb)->uuid, bh->b_blocknr, bh->b_data, VEXFS_BLOCK_SIZE);

@@ -2,7 +2,6 @@
 /* vexfs: the module, mounting and the superblock. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/fs_context.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -27,6 +26,11 @@ void vexfs_damaged(struct super_block *sb, const char *format, ...)
 	message.va = &arguments;
 	pr_err_ratelimited("%s: damaged: %pV\n", sb->s_id, &message);
 	va_end(arguments);
+
+	if (VEXFS_SB(sb)->options.errors == VEXFS_ERRORS_REMOUNT_RO && !sb_rdonly(sb)) {
+		pr_err("%s: read-only from now on\n", sb->s_id);
+		sb->s_flags |= SB_RDONLY;
+	}
 }
 
 static struct inode *vexfs_alloc_inode(struct super_block *sb)
@@ -35,6 +39,9 @@ static struct inode *vexfs_alloc_inode(struct super_block *sb)
 
 	if (!vi)
 		return NULL;
+	vi->vectors = NULL;
+	vi->flags = 0;
+	vi->sealed = false;
 	memset(vi->pointers, 0, sizeof(vi->pointers));
 	return &vi->vfs_inode;
 }
@@ -49,6 +56,7 @@ static void vexfs_init_once(void *object)
 {
 	struct vexfs_inode *vi = object;
 
+	init_rwsem(&vi->collection_lock);
 	init_rwsem(&vi->map_lock);
 	inode_init_once(&vi->vfs_inode);
 }
@@ -138,6 +146,7 @@ static const struct super_operations vexfs_super_operations = {
 	.evict_inode = vexfs_evict_inode,
 	.put_super = vexfs_put_super,
 	.statfs = vexfs_statfs,
+	.show_options = vexfs_show_options,
 };
 
 static u32 vexfs_bitmap_blocks(u64 bits)
@@ -286,6 +295,7 @@ static int vexfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	vsb = kzalloc(sizeof(*vsb), GFP_KERNEL);
 	if (!vsb)
 		return -ENOMEM;
+	vsb->options = *(struct vexfs_options *)fc->fs_private;
 	sb->s_fs_info = vsb;
 	sb->s_magic = VEXFS_MAGIC;
 	sb->s_op = &vexfs_super_operations;
@@ -316,29 +326,50 @@ static int vexfs_get_tree(struct fs_context *fc)
 	return get_tree_bdev(fc, vexfs_fill_super);
 }
 
-/* Remount: between reading and writing. */
+/* Remount: between reading and writing, and other options. */
 static int vexfs_reconfigure(struct fs_context *fc)
 {
 	struct super_block *sb = fc->root->d_sb;
 	bool read_only = fc->sb_flags & SB_RDONLY;
+	int error;
 
 	sync_filesystem(sb);
-	if (read_only == sb_rdonly(sb))
-		return 0;
-	vexfs_debug(sb, "remounted %s", read_only ? "read-only" : "for writing");
-	if (!read_only)
-		return vexfs_start_writing(sb);
-	vexfs_write_clean(sb);
+	if (read_only != sb_rdonly(sb)) {
+		vexfs_debug(sb, "remounted %s", read_only ? "read-only" : "for writing");
+		if (read_only) {
+			vexfs_write_clean(sb);
+		} else {
+			error = vexfs_start_writing(sb);
+			if (error)
+				return error;
+		}
+	}
+	VEXFS_SB(sb)->options = *(struct vexfs_options *)fc->fs_private;
 	return 0;
 }
 
+static void vexfs_free_fc(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
+}
+
 static const struct fs_context_operations vexfs_context_operations = {
+	.parse_param = vexfs_parse_param,
 	.get_tree = vexfs_get_tree,
 	.reconfigure = vexfs_reconfigure,
+	.free = vexfs_free_fc,
 };
 
 static int vexfs_init_fs_context(struct fs_context *fc)
 {
+	struct vexfs_options *options = kzalloc(sizeof(*options), GFP_KERNEL);
+
+	if (!options)
+		return -ENOMEM;
+	/* An option that a remount doesn't name stays as it is. */
+	if (fc->purpose == FS_CONTEXT_FOR_RECONFIGURE)
+		*options = VEXFS_SB(fc->root->d_sb)->options;
+	fc->fs_private = options;
 	fc->ops = &vexfs_context_operations;
 	return 0;
 }
@@ -347,6 +378,7 @@ static struct file_system_type vexfs_type = {
 	.owner = THIS_MODULE,
 	.name = "vexfs",
 	.init_fs_context = vexfs_init_fs_context,
+	.parameters = vexfs_parameters,
 	.kill_sb = kill_block_super,
 	.fs_flags = FS_REQUIRES_DEV,
 };

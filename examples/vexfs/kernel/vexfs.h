@@ -5,16 +5,19 @@
 
 #include <linux/buffer_head.h>
 #include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/seq_file.h>
 
 #include "compat.h"
 #include "format.h"
 
 /*
  * Locks, outermost first:
- *   inode->i_rwsem (the VFS) > folio lock > vexfs_inode.map_lock >
- *   vexfs_bitmap.lock > buffer lock
+ *   vexfs_inode.collection_lock > inode->i_rwsem (the VFS) > folio lock >
+ *   vexfs_inode.map_lock > vexfs_bitmap.lock > buffer lock
  */
 
 /* A bitmap of inodes or blocks; it stays in memory while mounted. */
@@ -28,7 +31,16 @@ struct vexfs_bitmap {
 	struct buffer_head **blocks;
 };
 
+struct vexfs_options {
+	enum {
+		VEXFS_ERRORS_CONTINUE,
+		VEXFS_ERRORS_REMOUNT_RO,
+	} errors;			/* what to do when damage is seen */
+	bool debug;
+};
+
 struct vexfs_sb {
+	struct vexfs_options options;
 	struct buffer_head *superblock;
 	struct vexfs_bitmap inodes;	/* bit 0 is inode 1 */
 	struct vexfs_bitmap blocks;	/* bit 0 is block 0 */
@@ -40,7 +52,13 @@ struct vexfs_sb {
 	bool damaged;			/* seen while mounted: never marked clean */
 };
 
+struct vexfs_vectors;
+
 struct vexfs_inode {
+	struct rw_semaphore collection_lock;	/* guards vectors, and a collection's content */
+	struct vexfs_vectors *vectors;	/* of a collection that was used */
+	u16 flags;			/* as on the disk */
+	bool sealed;			/* a collection, or about to be one: not for write(2) */
 	struct rw_semaphore map_lock;	/* guards pointers[] and the blocks below */
 	u32 pointers[VEXFS_POINTERS];
 	struct inode vfs_inode;
@@ -62,19 +80,31 @@ static inline bool vexfs_is_data_block(struct super_block *sb, u64 block)
 	return block >= VEXFS_SB(sb)->data && block < VEXFS_SB(sb)->block_count;
 }
 
+static inline bool vexfs_is_sealed(struct inode *inode)
+{
+	return READ_ONCE(VEXFS_I(inode)->sealed);
+}
+
 /* super.c */
 extern bool vexfs_debug_enabled;
 
 #define vexfs_debug(sb, format, ...)							\
 do {											\
-	if (unlikely(vexfs_debug_enabled))						\
+	if (unlikely(vexfs_debug_enabled || VEXFS_SB(sb)->options.debug))			\
 		pr_info("%s: " format "\n", (sb)->s_id, ##__VA_ARGS__);			\
 } while (0)
 
 __printf(2, 3) void vexfs_damaged(struct super_block *sb, const char *format, ...);
 
+/* options.c */
+extern const struct fs_parameter_spec vexfs_parameters[];
+
+int vexfs_parse_param(struct fs_context *fc, struct fs_parameter *param);
+int vexfs_show_options(struct seq_file *file, struct dentry *root);
+
 /* metadata.c */
 u32 vexfs_checksum(const u8 *uuid, u64 number, const void *data, size_t size);
+u32 vexfs_data_checksum(const u8 *uuid, u64 number, const void *data, size_t size);
 struct buffer_head *vexfs_read_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
 struct buffer_head *vexfs_new_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
 void vexfs_change_begin(struct buffer_head *bh);
@@ -113,6 +143,12 @@ extern const struct address_space_operations vexfs_aops;
 extern const struct file_operations vexfs_file_operations;
 extern const struct inode_operations vexfs_file_inode_operations;
 extern const struct inode_operations vexfs_symlink_inode_operations;
+
+/* collection.c */
+void vexfs_collection_forget(struct inode *inode);
+
+/* ioctl.c */
+long vexfs_ioctl(struct file *file, unsigned int command, unsigned long argument);
 
 /* dir.c */
 struct vexfs_slot {			/* where a name is: release by vexfs_slot_put() */
