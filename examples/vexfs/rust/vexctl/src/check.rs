@@ -6,11 +6,36 @@ use vexfs_format::bitmap::Bitmap;
 use vexfs_format::STATE_CLEAN;
 
 use crate::arguments::Arguments;
+use crate::bitmaps::read_bitmap;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::print;
-use crate::repair::repair;
-use crate::tree::{read_bitmap, Problem, Repair, Tree};
+use crate::{print, Command};
+
+mod blocks;
+mod collection;
+mod inode;
+mod problem;
+mod repair;
+mod tree;
+
+use problem::{Problem, Repair};
+use repair::repair;
+use tree::Tree;
+
+pub const COMMAND: Command = Command {
+    name: "check",
+    summary: "verifies a file system, and repairs it",
+    help: "\
+Usage: vexctl check [--repair] DEVICE
+
+Verifies every checksum, the tree of directories, link counts, bitmaps and
+collections of DEVICE, which is a block device that is not mounted, or a file with
+a file system in it.
+  --repair  mends what can be mended without a guess. Vectors that were written in
+            part are deleted, and a damaged index is removed.
+",
+    run,
+};
 
 /// Each round mends what the one before brought to light; trees that need more are not believed.
 const ROUNDS: usize = 4;
@@ -23,13 +48,14 @@ pub struct Report {
     pub files: usize,
 }
 
-pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
+fn run(words: &[String]) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(words, &[], &["--repair"])?;
     let repairs = arguments.has("--repair");
+    let name = arguments.only("device")?;
     let device = if repairs {
-        Device::open_writable(&arguments.device)?
+        Device::open_writable(name)?
     } else {
-        Device::open_unmounted(&arguments.device)?
+        Device::open_unmounted(name)?
     };
 
     let mut report = check(&device)?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub enum Failure {
     /// Wrong arguments. Exit status 2.
     Usage(String),
-    /// The device, or what is on it. Exit status 3.
+    /// A device or file, or what is in it. Exit status 3.
     Device(String),
 }
 
@@ -25,6 +25,12 @@ impl Failure {
             Self::Usage(_) => ExitCode::from(2),
             Self::Device(_) => ExitCode::from(3),
         }
+    }
+}
+
+impl From<vexfs_ffi::Error> for Failure {
+    fn from(error: vexfs_ffi::Error) -> Self {
+        Self::Device(error.to_string())
     }
 }
 

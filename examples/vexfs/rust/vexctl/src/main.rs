@@ -1,66 +1,96 @@
-//! vexctl: makes, shows and checks vexfs file systems.
+//! vexctl: makes, shows and checks vexfs file systems, and works with collections of vectors.
 
 mod arguments;
+mod bitmaps;
 mod check;
+mod collection;
 mod device;
 mod failure;
 mod mkfs;
-mod repair;
 mod stat;
-mod tree;
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
 
 use failure::Failure;
 
-const HELP: &str = "\
-vexctl: makes, shows and checks vexfs file systems
+/// What a command does, and how it is told to.
+pub struct Command {
+    name: &'static str,
+    summary: &'static str,
+    /// Starts with the usage.
+    help: &'static str,
+    run: fn(&[String]) -> Result<ExitCode, Failure>,
+}
 
-Usage:
-  vexctl mkfs [--blocks N] [--inodes N] [--label TEXT] DEVICE
-      Makes an empty file system. What the device held is lost.
-        --blocks N    use the first N blocks of 4096 bytes (default: all)
-        --inodes N    room for N files and directories, a multiple of 16
-                      (default: one for every 16 blocks, at most 65536)
-        --label TEXT  a name of at most 32 bytes
-  vexctl stat DEVICE
-      Shows the superblock and what is free.
-  vexctl check [--repair] DEVICE
-      Verifies every checksum, the tree of directories, link counts and bitmaps.
-        --repair      mends what can be mended without a guess
-  vexctl --help
-  vexctl --version
+const COMMANDS: [&Command; 9] = [
+    &mkfs::COMMAND,
+    &stat::COMMAND,
+    &check::COMMAND,
+    &collection::create::COMMAND,
+    &collection::insert::COMMAND,
+    &collection::fetch::COMMAND,
+    &collection::delete::COMMAND,
+    &collection::search::COMMAND,
+    &collection::index::COMMAND,
+];
 
-DEVICE is a block device that is not mounted, or a file with a file system in it.
+fn names() -> String {
+    COMMANDS.map(|command| command.name).join(", ")
+}
+
+fn help() -> String {
+    let mut text = "\
+vexctl: makes, shows and checks vexfs file systems, and works with their
+collections of vectors
+
+Usage: vexctl COMMAND [OPTION…] ARGUMENT…
+
+Commands:
+"
+    .to_owned();
+    for command in COMMANDS {
+        let _ = writeln!(text, "  {:<8}{}", command.name, command.summary);
+    }
+    text.push_str(
+        "
+vexctl COMMAND --help tells how each is used; vexctl --version tells the version.
 
 Exit status: 0 good; 1 check found problems (with --repair: that are still there);
-2 wrong usage; 3 the device can't be read or written, or holds no vexfs.
-";
+2 wrong usage; 3 a device or file can't be read or written, or is not what it has
+to be.
+",
+    );
+    text
+}
 
 fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
-    let (verb, rest) = match arguments.split_first() {
-        Some((verb, rest)) => (verb.as_str(), rest),
+    let (word, rest) = match arguments.split_first() {
+        Some((word, rest)) => (word.as_str(), rest),
         None => {
-            return Err(Failure::usage(
-                "a command is missing; allowed: mkfs, stat, check",
-            ))
+            let allowed = names();
+            let text = format!("a command is missing; allowed: {allowed}");
+            return Err(Failure::usage(text));
         }
     };
-    let wants_help = rest
-        .iter()
-        .any(|argument| argument == "--help" || argument == "-h");
-    match verb {
-        "--help" | "-h" | "help" => print(HELP),
-        "--version" => print(concat!("vexctl ", env!("CARGO_PKG_VERSION"), "\n")),
-        "mkfs" | "stat" | "check" if wants_help => print(HELP),
-        "mkfs" => mkfs::run(rest),
-        "stat" => stat::run(rest),
-        "check" => check::run(rest),
-        other => Err(Failure::usage(format!(
-            "unknown command '{other}'; allowed: mkfs, stat, check"
-        ))),
+    match word {
+        "--help" | "-h" | "help" => return print(&help()),
+        "--version" => return print(concat!("vexctl ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ => {}
     }
+    let command = match COMMANDS.iter().find(|command| command.name == word) {
+        Some(command) => command,
+        None => {
+            let text = format!("unknown command '{word}'; allowed: {}", names());
+            return Err(Failure::usage(text));
+        }
+    };
+    let mut options = rest.iter().take_while(|&word| word != "--");
+    if options.any(|word| word == "--help" || word == "-h") {
+        return print(command.help);
+    }
+    (command.run)(rest)
 }
 
 /// Prints to standard output; a reader that goes away early is no failure.

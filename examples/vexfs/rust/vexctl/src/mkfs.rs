@@ -13,17 +13,34 @@ use vexfs_format::{
 };
 
 use crate::arguments::Arguments;
+use crate::bitmaps::write_bitmap;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::print;
+use crate::{print, Command};
 
-pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
+pub const COMMAND: Command = Command {
+    name: "mkfs",
+    summary: "makes an empty file system",
+    help: "\
+Usage: vexctl mkfs [--blocks N] [--inodes N] [--label TEXT] DEVICE
+
+Makes an empty file system on DEVICE, which is a block device that is not mounted,
+or a file. What it held is lost.
+  --blocks N    use the first N blocks of 4096 bytes (default: all)
+  --inodes N    room for N files and directories, a multiple of 16
+                (default: one for every 16 blocks, at most 65536)
+  --label TEXT  a name of at most 32 bytes
+",
+    run,
+};
+
+fn run(words: &[String]) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(words, &["--blocks", "--inodes", "--label"], &[])?;
     let label = label(arguments.value("--label").unwrap_or(""))?;
     let wanted = arguments.number::<u64>("--blocks")?;
     let inodes = arguments.number::<u32>("--inodes")?;
 
-    let device = Device::open_writable(&arguments.device)?;
+    let device = Device::open_writable(arguments.only("device")?)?;
     let blocks = wanted.unwrap_or_else(|| device.blocks());
     if blocks > device.blocks() {
         return Err(Failure::usage(format!(
@@ -103,18 +120,6 @@ fn write_all(
     device.sync()?;
     device.write_superblock(geometry.superblock(uuid, label, now))?;
     device.sync()
-}
-
-pub fn write_bitmap(
-    device: &Device,
-    bitmap: &Bitmap,
-    first: u64,
-    uuid: &[u8; 16],
-) -> Result<(), Failure> {
-    for index in 0..bitmap.block_count() {
-        device.write(first + index, &bitmap.to_block(index, uuid, first + index))?;
-    }
-    Ok(())
 }
 
 fn write_root(

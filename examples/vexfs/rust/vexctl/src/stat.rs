@@ -1,24 +1,61 @@
-//! `vexctl stat`: the superblock and what is free.
+//! `vexctl stat`: the superblock and what is free, or a collection.
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use vexfs_ffi::errno::ENOTTY;
+use vexfs_ffi::{Access, Collection, Info};
 use vexfs_format::bitmap::Bitmap;
 use vexfs_format::{Superblock, BLOCK_SIZE, STATE_CLEAN};
 
 use crate::arguments::Arguments;
+use crate::bitmaps::read_bitmap;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::print;
-use crate::tree::read_bitmap;
+use crate::{print, Command};
 
-pub fn run(words: &[String]) -> Result<ExitCode, Failure> {
+pub const COMMAND: Command = Command {
+    name: "stat",
+    summary: "shows a file system or a collection",
+    help: "\
+Usage: vexctl stat DEVICE
+       vexctl stat FILE
+
+Shows the superblock of DEVICE, a block device or a file with a file system in it,
+and what is free; or the collection FILE of a mounted vexfs.
+",
+    run,
+};
+
+fn run(words: &[String]) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(words, &[], &[])?;
-    let device = Device::open(&arguments.device)?;
+    let name = arguments.only("device or file")?;
+    match Collection::open(name, Access::Read) {
+        Ok(collection) => print(&describe_collection(&collection.info()?)),
+        Err(error) if error.errno() == ENOTTY => stat_device(&Device::open(name)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn describe_collection(info: &Info) -> String {
+    let cells = match info.cells {
+        Some(cells) => format!("{cells} cells"),
+        None => "none".to_owned(),
+    };
+    table(&[
+        ("dimension", info.dimension.to_string()),
+        ("metric", info.metric.to_string()),
+        ("vectors", info.vectors.to_string()),
+        ("ids given", info.ids.to_string()),
+        ("index", cells),
+    ])
+}
+
+fn stat_device(device: &Device) -> Result<ExitCode, Failure> {
     let (superblock, geometry) = device.superblock()?;
     let free = |bits, first| -> Result<String, Failure> {
         let mut faults = Vec::new();
-        let bitmap: Bitmap = read_bitmap(&device, &superblock.uuid, bits, first, &mut faults)?;
+        let bitmap: Bitmap = read_bitmap(device, &superblock.uuid, bits, first, &mut faults)?;
         Ok(match faults.first() {
             Some(fault) => format!("unknown ({fault})"),
             None => bitmap.count_clear().to_string(),
@@ -36,8 +73,7 @@ fn describe(superblock: &Superblock, free_blocks: &str, free_inodes: &str) -> St
     } else {
         "in use"
     };
-    let mut text = String::new();
-    for (name, value) in [
+    table(&[
         ("format", superblock.version.to_string()),
         (
             "label",
@@ -55,7 +91,12 @@ fn describe(superblock: &Superblock, free_blocks: &str, free_inodes: &str) -> St
         ("block bitmap", format!("block {}", superblock.block_bitmap)),
         ("inode table", format!("block {}", superblock.inode_table)),
         ("data", format!("block {}", superblock.data)),
-    ] {
+    ])
+}
+
+fn table(lines: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in lines {
         let _ = writeln!(text, "{:<14}{value}", format!("{name}:"));
     }
     text

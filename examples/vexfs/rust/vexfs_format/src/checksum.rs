@@ -31,6 +31,12 @@ fn crc32c(crc: u32, data: &[u8]) -> u32 {
     })
 }
 
+/// The checksum of plain data that belong to a place.
+pub fn data_checksum(uuid: &[u8; 16], place: u64, data: &[u8]) -> u32 {
+    let crc = crc32c(!0, uuid);
+    !crc32c(crc32c(crc, &place.to_le_bytes()), data)
+}
+
 /// The checksum of a structure whose second word is the place for it and counts as zero.
 ///
 /// `place` is the number of the block, or of the inode, so that a copy elsewhere does not pass.

@@ -3,11 +3,12 @@
 
 pub mod bitmap;
 pub mod checksum;
+pub mod collection;
 pub mod directory;
 pub mod geometry;
 pub mod layout;
 pub mod structures;
 
-pub use checksum::checksum;
+pub use checksum::{checksum, data_checksum};
 pub use geometry::Geometry;
 pub use structures::*;

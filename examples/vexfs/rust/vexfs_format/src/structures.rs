@@ -33,6 +33,9 @@ pub const INODE_SIZE: usize = 256;
 pub const INODES_PER_BLOCK: u32 = 16;
 pub const MAX_LINKS: u32 = 65000;
 
+/// Flag of an inode: a regular file that is a collection of vectors.
+pub const INODE_COLLECTION: u16 = 1;
+
 pub const DIRECT: usize = 12;
 pub const INDIRECT: usize = 12;
 pub const DOUBLE_INDIRECT: usize = 13;
@@ -154,6 +157,10 @@ impl DiskInode {
 
     pub fn file_type(&self) -> u16 {
         self.mode & MODE_TYPE
+    }
+
+    pub fn is_collection(&self) -> bool {
+        self.flags & INODE_COLLECTION != 0
     }
 
     pub fn expected_checksum(&self, uuid: &[u8; 16], number: u32) -> u32 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use vexfs_format::collection::*;
 use vexfs_format::*;
 
 const HEADER: &str = include_str!("../../../kernel/format.h");
@@ -66,6 +67,7 @@ fn constants_are_the_same() {
         ("VEXFS_INODE_SIZE", INODE_SIZE as u64),
         ("VEXFS_INODES_PER_BLOCK", u64::from(INODES_PER_BLOCK)),
         ("VEXFS_MAX_LINKS", u64::from(MAX_LINKS)),
+        ("VEXFS_INODE_COLLECTION", u64::from(INODE_COLLECTION)),
         ("VEXFS_DIRECT", DIRECT as u64),
         ("VEXFS_INDIRECT", INDIRECT as u64),
         ("VEXFS_DOUBLE_INDIRECT", DOUBLE_INDIRECT as u64),
@@ -74,6 +76,12 @@ fn constants_are_the_same() {
         ("VEXFS_DIRENT_SIZE", DIRENT_SIZE as u64),
         ("VEXFS_DIRENT_ALIGN", DIRENT_ALIGN as u64),
         ("VEXFS_NAME_MAX", NAME_MAX as u64),
+        ("VEXFS_COLLECTION_MAGIC", u64::from(COLLECTION_MAGIC)),
+        ("VEXFS_COLLECTION_SIZE", COLLECTION_SIZE as u64),
+        ("VEXFS_ENTRY_SIZE", ENTRY_SIZE as u64),
+        ("VEXFS_ENTRIES_PER_BLOCK", ENTRIES_PER_BLOCK as u64),
+        ("VEXFS_ENTRY_LIVE", u64::from(ENTRY_LIVE)),
+        ("VEXFS_ENTRY_DELETED", u64::from(ENTRY_DELETED)),
     ];
     assert_eq!(defines, ours.into_iter().collect());
 }
@@ -85,6 +93,12 @@ fn layouts_are_the_same() {
         ("vexfs_block_header", BlockHeader::FIELDS, BlockHeader::SIZE),
         ("vexfs_disk_inode", DiskInode::FIELDS, DiskInode::SIZE),
         ("vexfs_dirent", DirentHead::FIELDS, DirentHead::SIZE),
+        (
+            "vexfs_collection",
+            CollectionHeader::FIELDS,
+            CollectionHeader::SIZE,
+        ),
+        ("vexfs_entry", Entry::FIELDS, Entry::SIZE),
     ];
     let offsets = assertions("VEXFS_OFFSET");
     let sizes = assertions("VEXFS_SIZE");
@@ -112,6 +126,8 @@ fn structures_survive_bytes() {
     assert_eq!(DiskInode::from_bytes(&bytes).to_bytes()[..], bytes);
     assert_eq!(BlockHeader::from_bytes(&bytes).to_bytes()[..], bytes[..16]);
     assert_eq!(DirentHead::from_bytes(&bytes).to_bytes()[..], bytes[..8]);
+    assert_eq!(CollectionHeader::from_bytes(&bytes).to_bytes()[..], bytes);
+    assert_eq!(Entry::from_bytes(&bytes).to_bytes()[..], bytes[..16]);
     assert_eq!(
         DirentHead::from_bytes(&bytes).length,
         0x0504,

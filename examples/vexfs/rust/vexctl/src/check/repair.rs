@@ -1,15 +1,15 @@
 //! Mends what a check has found, where that needs no guess.
 
 use vexfs_format::{
-    seal_block, DiskInode, Geometry, Superblock, INODES_PER_BLOCK, INODE_SIZE, ROOT_INODE,
-    STATE_CLEAN,
+    seal_block, DiskInode, Geometry, Superblock, INODES_PER_BLOCK, INODE_COLLECTION, INODE_SIZE,
+    ROOT_INODE, STATE_CLEAN,
 };
 
-use crate::check::Report;
+use super::problem::Repair;
+use super::Report;
+use crate::bitmaps::write_bitmap;
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::mkfs::write_bitmap;
-use crate::tree::Repair;
 
 /// Writes the state last: until then the file system stays marked as in doubt.
 pub fn repair(device: &Device, report: &Report) -> Result<(), Failure> {
@@ -37,6 +37,15 @@ pub fn repair(device: &Device, report: &Report) -> Result<(), Failure> {
                     inode.blocks = *blocks;
                 })?;
             }
+            Repair::Size { number, size } => {
+                change_inode(device, &geometry, uuid, *number, |inode| inode.size = *size)?;
+            }
+            Repair::PlainFile { number } => {
+                change_inode(device, &geometry, uuid, *number, |inode| {
+                    inode.flags &= !INODE_COLLECTION;
+                })?;
+            }
+            Repair::Content { block, bytes } => device.write(*block, bytes)?,
             Repair::Name { block, offset, .. } => remove_name(device, uuid, *block, *offset)?,
             Repair::Bitmaps => {
                 write_bitmap(device, &report.inodes, geometry.inode_bitmap, uuid)?;
