@@ -18,7 +18,8 @@ import { Phases } from "../lab/report/phases.ts";
 import { formatDuration, type Progress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
 import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
-import { testRun } from "../lab/run/testRun.ts";
+import { repeatRun, type Repetitions } from "../lab/run/repeatRun.ts";
+import type { Selection } from "../lab/run/selection.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
 import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
@@ -27,14 +28,19 @@ import { knownGuest } from "./knownGuest.ts";
 
 export interface TestInput {
   readonly stack: string;
-  /** None: all. */
-  readonly suites: readonly string[];
+  /** Which suites and cases; all when undefined. */
+  readonly selection?: Selection;
+  /** Decides a random order. */
+  readonly seed?: number;
+  /** Once when undefined. */
+  readonly repetitions?: Repetitions;
   readonly jobs: number;
   /** Suites that run before the others. */
   readonly first?: readonly string[];
 }
 
 const connectMs = 60_000;
+const once: Repetitions = { most: 1, untilFail: false };
 
 /**
  * Builds what the sources are now and tests it in forks of the stack's guest.
@@ -58,7 +64,7 @@ export async function testOnce(
 }
 
 async function turn(
-  { stack, suites, jobs, first = [] }: TestInput,
+  { stack, selection, seed, jobs, first = [], repetitions = once }: TestInput,
   progress: Progress,
   signal: AbortSignal,
   forks: NextFork,
@@ -89,13 +95,15 @@ async function turn(
     await base?.catch(() => undefined);
     throw error;
   }
-  const report = await testRun(
+  const report = await repeatRun(
     {
       ...{ stack, guest, build, manifest, source, jobs, phases, first },
       results: places().results,
       stopAfter: false,
-      ...(suites.length > 0 && { suites }),
+      ...(selection && { selection }),
+      ...(seed !== undefined && { seed }),
     },
+    repetitions,
     progress,
     signal,
   );

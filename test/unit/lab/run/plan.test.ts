@@ -46,6 +46,7 @@ describe("the plan of a run", () => {
         },
         { name: "b", command: ["tests/b.sh"], caseTimeoutMs: 6e4, timeoutMs: 6e5, load: false },
       ],
+      selection: { suites: [], cases: [], tags: [] },
       environment: {
         VEXLAB_SOURCE: remote,
         VEXLAB_TEST_DISK: "/dev/disk/by-id/virtio-vexlab-test",
@@ -55,11 +56,27 @@ describe("the plan of a run", () => {
     });
   });
 
+  const only = (...suites: string[]) => ({ selection: { suites, cases: [], tags: [] } });
+
   it("takes only the suites that were asked for and refuses unknown ones, all at once", () => {
-    expect(planRun("r", manifest, build, ["b"]).suites.map((suite) => suite.name)).toEqual(["b"]);
-    expect(() => planRun("r", manifest, build, ["b", "c", "d"])).toThrow(
-      /suites = c: .*allowed: a, b\n.*suites = d/,
+    const names = (...patterns: string[]): string[] =>
+      planRun("r", manifest, build, only(...patterns)).suites.map((suite) => suite.name);
+    expect(names("b")).toEqual(["b"]);
+    expect(names("[b-z]", "?")).toEqual(["a", "b"]);
+    expect(() => planRun("r", manifest, build, only("b", "ab", "d*"))).toThrow(
+      /suite = ab: .*did you mean a\?; allowed: a, b\n.*suite = d\*: matches no suite/,
     );
+  });
+
+  it("tells suites which cases are wanted, and in which order", () => {
+    const selection = { suites: [], cases: ["struct*", "a b"], tags: ["slow", "io"] };
+    const { environment, suites } = planRun("r", manifest, build, { selection, seed: 7 });
+    expect(environment).toMatchObject({
+      VEXLAB_CASES: "struct*\na b",
+      VEXLAB_TAGS: "slow io",
+      VEXLAB_SEED: "7",
+    });
+    expect(suites.map(({ name }) => name).toSorted()).toEqual(["a", "b"]);
   });
 
   it("names a module as the kernel does", () => {
