@@ -19,7 +19,7 @@ import { formatDuration, type Progress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
 import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
 import { repeatRun, type Repetitions } from "../lab/run/repeatRun.ts";
-import type { Selection } from "../lab/run/selection.ts";
+import { everything, selectedSuites, type Selection } from "../lab/run/selection.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
 import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
@@ -87,7 +87,9 @@ async function turn(
   let build: BuildResult;
   let manifest: Manifest;
   try {
-    build = await phases.time("build", () => buildFor(stack, config, guest, progress, signal));
+    build = await phases.time("build", () =>
+      buildFor(stack, config, guest, selection, progress, signal),
+    );
     manifest = await readManifest(build.folder);
   } catch (error) {
     // Else the process would end while a guest is being saved, which then ran on for nobody.
@@ -139,11 +141,15 @@ async function buildFor(
   stack: string,
   config: StackConfig,
   guest: StackGuest & { readonly address: Parameters<typeof GuestSession.connect>[0] },
+  selection: Selection | undefined,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<BuildResult> {
+  // What the user got wrong is told before anything is built.
+  const manifest = await readManifest(config.source);
+  const suites = selectedSuites(manifest, selection ?? everything).map(({ name }) => name);
   const image = await openImage(await imageIdOf(guest));
-  const request = { stack, source: config.source, image };
+  const request = { stack, source: config.source, image, suites };
   const context = { progress, signal };
   if (config.buildOn === "host")
     return buildModule({ ...request, builder: hostBuilder(image.sysroot) }, context);

@@ -1,7 +1,8 @@
 /** What a run will do in the guest, computed before anything is done there. Pure. */
 import { basename, join } from "node:path/posix";
 import type { BuildResult } from "../build/result.ts";
-import type { Manifest, Suite } from "../config/manifest.ts";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { withToolsFor, type Manifest, type Suite } from "../config/manifest.ts";
 import { inRandomOrder } from "./order.ts";
 import { everything, selectedSuites, selectionEnvironment, type Selection } from "./selection.ts";
 
@@ -55,15 +56,17 @@ export interface Scope {
 
 /**
  * The plan of a run.
- * @throws ConfigurationError for patterns that no suite matches.
+ * @throws ConfigurationError for patterns that no suite matches; LabError for tools that suites need
+ * and the build was made without.
  */
 export function planRun(
   runId: string,
   manifest: Manifest,
-  build: Pick<BuildResult, "folder" | "kernelRelease">,
+  build: Pick<BuildResult, "folder" | "kernelRelease" | "artefacts">,
   { selection = everything, seed }: Scope = {},
 ): RunPlan {
   const suites = selectedSuites(manifest, selection);
+  checkTools(manifest, suites, build.artefacts);
   const remoteFolder = join(remoteRuns, runId);
   const moduleFolder = join(remoteFolder, manifest.module.folder);
   return {
@@ -98,6 +101,27 @@ const planSuite = ({ name, command, caseTimeout, timeout, load }: Suite): Planne
   timeoutMs: timeout,
   load,
 });
+
+function checkTools(
+  manifest: Manifest,
+  suites: readonly Suite[],
+  artefacts: BuildResult["artefacts"],
+): void {
+  const needed = withToolsFor(
+    manifest,
+    suites.map(({ name }) => name),
+  ).tools;
+  const built = new Set(artefacts.map(({ path }) => path));
+  const missing = needed.filter((tool) =>
+    tool.artefacts.some((file) => !built.has(join(tool.folder, file))),
+  );
+  if (missing.length === 0) return;
+  throw new LabError(
+    `the build was made without what these suites need: ${missing.map(({ name }) => name).join(", ")}`,
+    ExitCode.usage,
+    "Build all of it: npm run vexlab -- module build.",
+  );
+}
 
 /** The kernel's name of a module file: its base name, with _ for - (kbuild's KBUILD_MODNAME). */
 export function moduleName(file: string): string {

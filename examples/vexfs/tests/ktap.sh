@@ -144,29 +144,35 @@ ktap_make_group() {
 	done </proc/mounts
 }
 
-# The processes of the case under way.
-ktap_processes() {
-	if [ -n "$ktap_group" ]; then
-		cat "$ktap_group/cgroup.procs"
-	else
-		ktap_tree "$ktap_shell"
+# Into $ktap_found: the processes of the case under way. By the shell's own means, as all that is
+# done for each case: a program that is started takes an emulated guest a while.
+ktap_find() {
+	ktap_found=
+	if [ -z "$ktap_group" ]; then
+		ktap_add_tree "$ktap_shell"
+		return
 	fi
+	while read -r ktap_process; do
+		ktap_found="$ktap_found $ktap_process"
+	done <"$ktap_group/cgroup.procs"
 }
 
-# ktap_tree PID: it and its descendants.
-ktap_tree() {
+# ktap_add_tree PID: it and its descendants.
+ktap_add_tree() {
 	[ -e "/proc/$1" ] || return 0
-	echo "$1"
-	ktap_children=$(cat "/proc/$1/task/"*/children 2>/dev/null)
+	ktap_found="$ktap_found $1"
+	ktap_children=
+	# A file without a line end: `read` takes it and fails.
+	read -r ktap_children 2>/dev/null <"/proc/$1/task/$1/children"
 	for ktap_child in $ktap_children; do
-		ktap_tree "$ktap_child"
+		ktap_add_tree "$ktap_child"
 	done
 }
 
 # Ends the case under way. A process can start another one before it is ended: so look again.
 ktap_kill() {
 	for _ in 1 2 3 4 5; do
-		ktap_found=$(ktap_processes)
+		ktap_find
 		[ -n "$ktap_found" ] || return 0
 		# shellcheck disable=SC2086 # words on purpose
 		kill -KILL $ktap_found 2>/dev/null
@@ -209,14 +215,17 @@ ktap_within() {
 
 # Ends the clock with its sleep. Other signals than KILL can be lost on a shell that has just begun.
 ktap_stop_clock() {
-	# shellcheck disable=SC2046 # words on purpose
-	kill -KILL $(ktap_tree "$ktap_clock") 2>/dev/null
+	ktap_found=
+	ktap_add_tree "$ktap_clock"
+	# shellcheck disable=SC2086 # words on purpose
+	kill -KILL $ktap_found 2>/dev/null
 	wait "$ktap_clock" 2>/dev/null
 }
 
 # The processes that can't be ended, and where they are in the kernel.
 ktap_stuck() {
-	for ktap_process in $(ktap_processes); do
+	ktap_find
+	for ktap_process in $ktap_found; do
 		read -r ktap_stat 2>/dev/null <"/proc/$ktap_process/stat" || continue
 		# The program's name may hold spaces and brackets; the state is after it.
 		case ${ktap_stat##*)} in
@@ -249,7 +258,7 @@ ktap_print_tags() {
 
 # Runs one case and prints its result line with what belongs to it.
 ktap_run_case() {
-	rm -f "$ktap_folder/measures"
+	[ ! -e "$ktap_folder/measures" ] || rm "$ktap_folder/measures"
 	: >"$ktap_folder/output"
 	echo "# RUN $ktap_name"
 	ktap_late=

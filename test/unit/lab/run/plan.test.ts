@@ -16,7 +16,7 @@ suites:
   - { name: a, command: [tests/a.sh, -v], caseTimeout: 5s, timeout: 1m }
   - { name: b, command: [tests/b.sh], load: false }
 `);
-const build = { folder: "/b/tree", kernelRelease: "6.1.0" };
+const build = { folder: "/b/tree", kernelRelease: "6.1.0", artefacts: [] };
 
 describe("the plan of a run", () => {
   it("follows the manifest", () => {
@@ -77,6 +77,21 @@ describe("the plan of a run", () => {
       VEXLAB_SEED: "7",
     });
     expect(suites.map(({ name }) => name).toSorted()).toEqual(["a", "b"]);
+  });
+
+  it("needs the tools that its suites need, and no others", () => {
+    const tools = `tools:
+  - { name: ctl, folder: ctl, command: [make], artefacts: [out/ctl] }
+  - { name: lint, command: [tests/lint], artefacts: [lint.ktap], suites: [b] }
+`;
+    const withTools = parseManifest(
+      `name: two\nmodule: { artefacts: [a.ko] }\n${tools}suites: [{ name: a, command: [a] }, { name: b, command: [b] }]\n`,
+    );
+    const artefact = { path: "ctl/out/ctl", sha256: "", bytes: 1 };
+    const narrow = { ...build, artefacts: [artefact] };
+    expect(planRun("r", withTools, narrow, only("a")).suites.length).toBe(1);
+    expect(() => planRun("r", withTools, narrow)).toThrow(/made without .*: lint$/);
+    expect(() => planRun("r", withTools, build, only("a"))).toThrow(/made without .*: ctl$/);
   });
 
   it("names a module as the kernel does", () => {
