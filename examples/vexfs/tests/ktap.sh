@@ -32,7 +32,7 @@ ktap_case() {
 	ktap_name=$1
 	ktap_function=$2
 	shift 2
-	if [ "$ktap_own_limit" -gt "$ktap_limit" ]; then
+	if [ -n "${VEXLAB_CASE_TIMEOUT-}" ] && [ "$ktap_own_limit" -gt "$ktap_limit" ]; then
 		echo "Bail out! case \"$ktap_name\" may take $ktap_own_limit s, a caseTimeout of $ktap_most s leaves it $ktap_limit s"
 		exit 1
 	fi
