@@ -132,11 +132,13 @@ class Run {
     if (suite.load && !(await this.phases.time("load", () => this.load(suite, watch))))
       return false;
     this.doing = `suite ${suite.name}`;
-    log.write(`== suite ${suite.name}`);
+    log.write(`\n== suite ${suite.name}: ${suite.command.join(" ")}`);
     const step = progress.step(this.doing);
     const around = { ...this.context, died: this.died.signal };
     const { result, lost } = await this.phases.time("run", () => runSuite(around, suite));
     const index = this.suites.push(result) - 1;
+    const took = formatDuration(result.milliseconds);
+    log.write(`== suite ${suite.name}: ${summary(result)} (${took})`);
     if (result.underWay !== undefined) this.doing += `, case "${result.underWay}"`;
     const bad = result.problems.length > 0 || result.cases.some((each) => isFailure(each.outcome));
     if (bad || result.ending !== "exited") step.failed(summary(result));

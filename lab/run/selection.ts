@@ -16,6 +16,19 @@ export interface Selection {
 
 export const everything: Selection = { suites: [], cases: [], tags: [] };
 
+/** In a line for people. */
+export function describeSelection({ suites, cases, tags }: Selection): string {
+  const kinds = [
+    ["suites", suites],
+    ["cases", cases],
+    ["tags", tags],
+  ] as const;
+  return kinds
+    .filter(([, patterns]) => patterns.length > 0)
+    .map(([kind, patterns]) => `${kind} ${patterns.map((each) => `'${each}'`).join(", ")}`)
+    .join("; ");
+}
+
 /** Whether some cases of a suite may be left out. */
 export const selectsCases = ({ cases, tags }: Selection): boolean =>
   cases.length > 0 || tags.length > 0;

@@ -21,7 +21,7 @@ import { consoleWitness } from "./consoleWitness.ts";
 import { writeLastVerdict } from "./lastVerdict.ts";
 import { oneLine } from "./judge.ts";
 import { planRun, type RunPlan } from "./plan.ts";
-import type { Selection } from "./selection.ts";
+import { describeSelection, type Selection } from "./selection.ts";
 import { mergeOutcomes } from "./mergeOutcomes.ts";
 import { ownGuest, type GuestSource, type OpenGuest } from "./openGuest.ts";
 import type { GuestPlace } from "./readyGuest.ts";
@@ -83,7 +83,7 @@ export async function testRun(
   const plan = { ...planned, suites: firstOf(planned.suites, request.first ?? []) };
   log.write(`image ${build.imageId}, kernel ${build.kernelRelease}, source ${build.sourceHash}`);
   if (repetition) log.write(`repetition ${repetition.number} of ${repetition.most}`);
-  if (selection) log.write(`selected ${JSON.stringify(selection)}`);
+  if (selection) log.write(`selected: ${describeSelection(selection)}`);
   if (seed !== undefined) {
     const order = `random order, seed ${seed}: ${plan.suites.map(({ name }) => name).join(", ")}`;
     log.write(order);
@@ -244,7 +244,7 @@ async function write(
   shown: string,
 ): Promise<void> {
   const { stackFolder } = request.guest;
-  log.write(renderTable(report));
+  log.write(`\n${renderTable(report)}`);
   await log.close();
   if (shown !== "") await writeFile(files.console, shown);
   await writeJunit(files.junit, report);
