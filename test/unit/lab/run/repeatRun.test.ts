@@ -135,6 +135,7 @@ describe("repetitions", () => {
     const times = { most: 5, untilFail: false };
     const report = await repeatRun(request(source({ 2: none })), times, silentProgress);
     expect(report).toMatchObject({ verdict: "infrastructure-failed", repetition: { number: 2 } });
+    expect(report.repetitions).toHaveLength(2);
     guests = [];
     const cancel = new AbortController();
     const cancelling: GuestSource = (...run) => {
@@ -142,6 +143,7 @@ describe("repetitions", () => {
       return source()(...run);
     };
     const cut = await repeatRun(request(cancelling), times, silentProgress, cancel.signal);
+    expect(cut.repetitions).toHaveLength(2);
     expect(cut).toMatchObject({ verdict: "cancelled", exitCode: 130, repetition: { number: 2 } });
     expect(guests.length).toBe(2);
   });

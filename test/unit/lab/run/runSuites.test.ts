@@ -189,6 +189,22 @@ ok 4 struct sizes # SKIP no header
     expect(cut.verdict.reason).toMatch(/2-4 missing/);
   });
 
+  it("takes subtests by their own names and by their parents'", async () => {
+    const nested: Answer = {
+      stdout:
+        "1..2\n    1..2\n    ok 1 a\n    ok 2 b\nok 1 struct\n    1..1\n    ok 1 a\nok 2 other\n",
+    };
+    const names = async (pattern: string): Promise<string[]> => {
+      guest = new FakeGuest();
+      const answers = { [first]: nested, [second]: none };
+      const { suites } = await run(answers, undefined, select([pattern]));
+      return suites.flatMap(({ cases }) => cases.map(({ name }) => name));
+    };
+    expect(await names("struct")).toEqual(["struct / a", "struct / b"]);
+    expect(await names("*/ a")).toEqual(["struct / a", "other / a"]);
+    expect(await names("a")).toEqual([]);
+  });
+
   it("does not let a suite skip all of its cases under the pretext of one", async () => {
     const skipped: Answer = { stdout: "1..0 # SKIP no disk\n" };
     const { suites } = await run({ [first]: skipped, [second]: skipped });

@@ -1,5 +1,5 @@
 /** examples/vexfs/tests/ktap.sh, run by the host's own shell: which cases run, and how they end. */
-import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,21 @@ import { inRandomOrder } from "../../../../../lab/run/order.ts";
 const library = fileURLToPath(
   new URL("../../../../../examples/vexfs/tests/ktap.sh", import.meta.url),
 );
+
+/** As in the guest: what a case has started is then known whatever becomes of its parents. */
+const canMakeGroups = await (async () => {
+  const mounts = await readFile("/proc/mounts", "utf8");
+  const at = /^\S+ (\S+) cgroup2 /m.exec(mounts)?.[1];
+  const own = /^0::(.*)$/m.exec(await readFile("/proc/self/cgroup", "utf8"))?.[1] ?? "";
+  if (at === undefined) return false;
+  const group = join(at, own, `vexlab-test-${process.pid}`);
+  const made = await mkdir(group).then(
+    () => true,
+    () => false,
+  );
+  if (made) await rmdir(group);
+  return made;
+})();
 
 let folder: string;
 beforeEach(async () => {
@@ -92,6 +107,16 @@ ktap_case "good" good`);
     expect(cases[0]?.diagnostics.join()).toMatch(/^exceeded its time limit of 1 s: ended with all/);
     const left = await execa("pgrep", ["-f", `sleep ${number}`], { reject: false });
     expect(left.stdout).toBe("");
+  });
+
+  it.skipIf(!canMakeGroups)("or not, what a case leaves running is ended", async () => {
+    const number = `5${process.pid}.75`;
+    const { outcomes } = await run(`
+leaves() { setsid sleep ${number} & }
+good() { ! pgrep -f "slee[p] ${number}"; }
+ktap_case "leaves" leaves
+ktap_case "good" good`);
+    expect(outcomes).toEqual(["passed leaves", "passed good"]);
   });
 
   it("holds for what comes after a case, too", async () => {
