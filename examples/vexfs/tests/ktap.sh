@@ -148,10 +148,8 @@ ktap_make_group() {
 # done for each case: a program that is started takes an emulated guest a while.
 ktap_find() {
 	ktap_found=
-	if [ -z "$ktap_group" ]; then
-		ktap_add_tree "$ktap_shell"
-		return
-	fi
+	[ -z "$ktap_shell" ] || ktap_add_tree "$ktap_shell"
+	[ -n "$ktap_group" ] || return 0
 	while read -r ktap_process; do
 		ktap_found="$ktap_found $ktap_process"
 	done <"$ktap_group/cgroup.procs"
@@ -201,6 +199,7 @@ ktap_within() {
 	ktap_clock=$!
 	wait "$ktap_shell" 2>/dev/null
 	ktap_result=$?
+	ktap_shell=
 	ktap_stop_clock
 	ktap_kill
 	if [ -e "$ktap_folder/late" ]; then
@@ -209,7 +208,6 @@ ktap_within() {
 		echo "exceeded its time limit of $1 s: ended with all that it had started"
 		ktap_stuck
 	fi >>"$ktap_folder/output"
-	ktap_shell=
 	return "$ktap_result"
 }
 
