@@ -8,11 +8,7 @@ import { Command } from "commander";
 import { onExit } from "signal-exit";
 import { ExitCode } from "../lab/config/errors.ts";
 import { printError } from "./printError.ts";
-import { firstWord, modulesFor } from "./verbs.ts";
-
-interface Verb {
-  register(program: Command): void;
-}
+import { filesFor, firstWord, type VerbFile } from "./verbs.ts";
 
 /** The version in package.json. */
 function version(): string {
@@ -20,17 +16,14 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** The program with the verbs of these modules. */
-async function build(modules: readonly string[]): Promise<Command> {
+/** The program with the verbs of these files. */
+async function build(files: readonly VerbFile[]): Promise<Command> {
   const program = new Command("vexlab")
     .description("Kernel-test guests as code: provision, build, load, test, judge.")
     .version(version())
     .showHelpAfterError("(vexlab --help lists the verbs)")
     .exitOverride();
-  for (const module of modules) {
-    const verb = (await import(new URL(module, import.meta.url).href)) as Partial<Verb>;
-    verb.register?.(program);
-  }
+  for (const load of files) (await load()).register(program);
   // What a parent command was told is not inherited by commands that were made with `new`.
   for (const command of program.commands) inheritExit(command);
   return program;
@@ -45,7 +38,8 @@ function inheritExit(command: Command): void {
 export async function main(args: readonly string[]): Promise<number> {
   try {
     const onlyVersion = args.length === 1 && ["-V", "--version"].includes(args[0] ?? "");
-    const program = await build(onlyVersion ? [] : modulesFor(firstWord(args)));
+    const files = onlyVersion ? [] : filesFor(firstWord(args));
+    const program = await build(files.map(([, load]) => load));
     if (args.length === 0) {
       program.outputHelp();
       return ExitCode.passed;

@@ -39,6 +39,8 @@ export interface GuestIdentity {
   readonly instanceId: string;
   /** Whether to mount the share, by its line in /etc/fstab. */
   readonly mount: boolean;
+  /** Whether sshd must listen again, with the new key, when this ends. */
+  readonly sshd: boolean;
 }
 
 export type { ControlCommandOptions };

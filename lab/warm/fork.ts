@@ -82,20 +82,21 @@ export async function overlay(
 
 /**
  * Gives a fork its identity.
- * @param options.mount whether to mount the share, by its line in /etc/fstab
+ * @param options.own whether it is the stack's own guest, which people use: the share is mounted, by
+ * its line in /etc/fstab, and sshd listens
  * @returns the open session, and the guest's host key as known_hosts has it
  * @throws GuestError when the agent doesn't answer
  */
 export async function identify(
   socket: string,
   identity: ForkIdentity,
-  options: { readonly mount: boolean; readonly signal?: AbortSignal | undefined },
+  options: { readonly own: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<{
   readonly session: ControlSession;
   readonly hostKey: string;
   readonly problems: readonly string[];
 }> {
-  const { mount, signal } = options;
+  const { own, signal } = options;
   const session = await ControlSession.connect(socket, {
     deadlineMs: agentMs,
     user: identity.user,
@@ -109,7 +110,8 @@ export async function identify(
       hostKey: { private: hostKey.privateKey, public: hostKey.publicKey },
       authorizedKey: identity.authorizedKeys.join("\n"),
       instanceId: identity.instanceId,
-      mount,
+      mount: own,
+      sshd: own,
     });
     return { session, hostKey: hostKey.publicKey, problems };
   } catch (error) {

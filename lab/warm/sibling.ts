@@ -21,6 +21,7 @@ import {
   type StackDefinition,
   type StackGuest,
 } from "./stackGuest.ts";
+import { siblingFolders } from "./template.ts";
 import { holdWarmImage, type WarmImage } from "./warmImage.ts";
 
 export interface Sibling {
@@ -102,14 +103,14 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
     const { session, problems } = await identify(
       socket,
       { user, ...identity },
-      { mount: false, signal },
+      { own: false, signal },
     );
     const close = async (): Promise<void> => {
       session.close();
       await remove();
     };
     if (problems.length === 0) {
-      await asRoot(session, mountBuildsScript, share.tag);
+      await asRoot(session, mountBuilds);
       let views = 0;
       const run: Guest["run"] = (argv, options) => {
         const root = argv[0] === "sudo" && argv[1] === "-n";
@@ -122,7 +123,7 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
         const path = relative(builds, local);
         const shared = path !== "" && !path.startsWith("..") && !isAbsolute(path);
         return shared
-          ? asRoot(session, layOverScript, path, remote, String(++views), user)
+          ? asRoot(session, layOver(path, remote, ++views, user))
           : session.uploadFolder(local, remote, options);
       };
       return { guest: { run, uploadFolder }, domain, consoleFile, remove: close };
@@ -140,23 +141,24 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
  * layer (Documentation/filesystems/overlayfs.rst), so the client may cache it (cache=loose,
  * Documentation/filesystems/9p.rst).
  */
-const mountBuildsScript = `\
-mkdir -p /run/vexlab/builds /run/vexlab/over
-chmod 755 /run/vexlab
-exec mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose "$1" /run/vexlab/builds
-`;
+const mountBuilds = [
+  ...["mount", "-t", "9p", "-o", "trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose"],
+  ...[share.tag, siblingFolders.builds],
+];
 const layOverScript = `\
-over=/run/vexlab/over/$3
-mkdir -p $over/upper $over/work "$2"
-chown "$4": $over/upper
-exec mount -t overlay -o "lowerdir=/run/vexlab/builds/$1,upperdir=$over/upper,workdir=$over/work" overlay "$2"
+install -d -o "$4" "$2" $3/upper $3/work
+exec mount -t overlay -o "lowerdir=$1,upperdir=$3/upper,workdir=$3/work" overlay "$2"
 `;
 
-async function asRoot(session: ControlSession, script: string, ...words: string[]): Promise<void> {
-  const { exitCode, stderr } = await session.run(["sh", "-c", script, "sh", ...words], {
-    user: "root",
-    deadlineMs: mountMs,
-  });
+/** The words of a command that shows a build, writable, at another place. */
+function layOver(build: string, place: string, view: number, user: string): string[] {
+  const { builds, views } = siblingFolders;
+  const words = [`${builds}/${build}`, place, `${views}/${view}`, user];
+  return ["sh", "-c", layOverScript, "sh", ...words];
+}
+
+async function asRoot(session: ControlSession, argv: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await session.run(argv, { user: "root", deadlineMs: mountMs });
   if (exitCode !== 0)
     throw new GuestError("transfer", `the build can't be mounted in the guest: ${stderr.trim()}`);
 }

@@ -239,7 +239,7 @@ async function startFrom(
     const { session, hostKey, problems } = await identify(
       socket,
       { user, ...identity },
-      { mount: true, signal },
+      { own: true, signal },
     );
     try {
       if (problems.length > 0)

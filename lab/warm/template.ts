@@ -38,13 +38,17 @@ export interface TemplateRequest {
 const agentMs = 60_000;
 const settleMs = 120_000;
 
+/** Where a sibling has the builds, and the folder of its writable views of them. */
+export const siblingFolders = { builds: "/run/vexlab/builds", views: "/run/vexlab/views" };
+
 /*
  * What is under way would go on in every fork: wait for the last units. A mounted share forbids
  * saving ("Migration is disabled when VirtFS export path … is mounted"). Written back, so that the
- * disks are those of a guest that could be booted cold. Modules that every run needs are loaded once.
+ * disks are those of a guest that could be booted cold. What every fork would have to do is done once.
  */
 export const settleScript = `\
 modprobe --all overlay 9p 9pnet_virtio
+install -d -m 755 /run/vexlab ${siblingFolders.builds} ${siblingFolders.views}
 timeout 60 systemctl is-system-running --wait >/dev/null
 for mount in $(awk '$3 == "9p" { print $2 }' /proc/mounts); do umount "$mount" || exit; done
 sync

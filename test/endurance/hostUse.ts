@@ -16,7 +16,7 @@ export interface HostUse {
   readonly disk: number;
   /** Files in the daemon's folder, sockets included. */
   readonly files: number;
-  /** MiB in use on the whole host: all but what it could give away. */
+  /** MiB in use on the whole host, all but what it could give away: to be read, not judged. */
   readonly hostMemory: number;
 }
 

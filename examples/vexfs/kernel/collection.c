@@ -1,93 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * vexfs: a file that is a collection, from the disk to memory.
- *
- * Memory holds which ids are live, and the lists of the index; the vectors
- * stay in the page cache.
- */
+/* vexfs: making a file a collection, and loading it from the disk. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/slab.h>
 
 #include "collection.h"
-
-static struct vexfs_group *vexfs_group(struct vexfs_vectors *vectors, u32 id)
-{
-	return xa_load(&vectors->groups, id / VEXFS_ENTRIES_PER_BLOCK);
-}
-
-/* Makes room in memory for the ids below @ids. */
-int vexfs_groups_reserve(struct vexfs_vectors *vectors, u32 ids)
-{
-	u32 index, count = DIV_ROUND_UP(ids, VEXFS_ENTRIES_PER_BLOCK);
-	int error;
-
-	for (index = vectors->ids / VEXFS_ENTRIES_PER_BLOCK; index < count; index++) {
-		struct vexfs_group *group;
-
-		if (xa_load(&vectors->groups, index))
-			continue;
-		group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
-		if (!group)
-			return -ENOMEM;
-		error = xa_err(xa_store(&vectors->groups, index, group, GFP_KERNEL_ACCOUNT));
-		if (error) {
-			kfree(group);
-			return error;
-		}
-	}
-	return 0;
-}
-
-/* Puts a vector at the head of its cell's list. */
-void vexfs_link(struct vexfs_vectors *vectors, struct vexfs_index *index, u32 id, u32 cell)
-{
-	struct vexfs_group *group = vexfs_group(vectors, id);
-
-	group->next[id % VEXFS_ENTRIES_PER_BLOCK] = index->first[cell];
-	index->first[cell] = id;
-}
-
-/* The id behind this one in the same cell. */
-u32 vexfs_next_in_cell(struct vexfs_vectors *vectors, u32 id)
-{
-	return vexfs_group(vectors, id)->next[id % VEXFS_ENTRIES_PER_BLOCK];
-}
-
-void vexfs_set_live(struct vexfs_vectors *vectors, u32 id, u32 cell)
-{
-	__set_bit(id % VEXFS_ENTRIES_PER_BLOCK, vexfs_group(vectors, id)->live);
-	vectors->live++;
-	if (vectors->index)
-		vexfs_link(vectors, vectors->index, id, cell);
-}
-
-/* It stays in its cell's list, where it is passed over. */
-void vexfs_set_deleted(struct vexfs_vectors *vectors, u32 id)
-{
-	__clear_bit(id % VEXFS_ENTRIES_PER_BLOCK, vexfs_group(vectors, id)->live);
-	vectors->live--;
-}
-
-bool vexfs_is_live(struct vexfs_vectors *vectors, u64 id)
-{
-	return id < vectors->ids &&
-	       test_bit(id % VEXFS_ENTRIES_PER_BLOCK, vexfs_group(vectors, id)->live);
-}
-
-/* Returns the first live id from @id on; when there is none, the number of ids given. */
-u32 vexfs_next_live(struct vexfs_vectors *vectors, u32 id)
-{
-	while (id < vectors->ids) {
-		u32 slot = find_next_bit(vexfs_group(vectors, id)->live, VEXFS_ENTRIES_PER_BLOCK,
-					 id % VEXFS_ENTRIES_PER_BLOCK);
-
-		id = round_down(id, VEXFS_ENTRIES_PER_BLOCK) + slot;
-		if (slot < VEXFS_ENTRIES_PER_BLOCK)
-			return id;
-	}
-	return vectors->ids;
-}
 
 static u32 vexfs_header_checksum(struct inode *inode, const struct vexfs_collection *header)
 {
@@ -182,21 +99,36 @@ static const char *vexfs_header_fault(struct inode *inode, const struct vexfs_co
 	return NULL;
 }
 
-static int vexfs_load_header(struct vexfs_reader *reader, struct vexfs_collection *header)
+static int vexfs_load_header(struct vexfs_reader *reader, struct vexfs_vectors *vectors,
+			     void *block)
 {
+	const struct vexfs_collection *header = block;
 	struct inode *inode = reader->inode;
 	const char *fault = "wrong size";
 	int error;
 
 	if (i_size_read(inode) >= VEXFS_BLOCK_SIZE) {
-		error = vexfs_read_content(reader, &reader->entries, 0, header, sizeof(*header));
+		error = vexfs_read_content(reader, &reader->entries, 0, block, VEXFS_BLOCK_SIZE);
 		if (error)
 			return error;
 		fault = vexfs_header_fault(inode, header);
+		if (!fault && memchr_inv(header + 1, 0, VEXFS_BLOCK_SIZE - sizeof(*header)))
+			fault = "something behind the header";
 	}
 	if (fault) {
 		vexfs_damaged(inode->i_sb, "inode %llu, collection: %s", (u64)inode->i_ino, fault);
 		return -EUCLEAN;
+	}
+	vectors->dimension = le32_to_cpu(header->dimension);
+	vectors->metric = le32_to_cpu(header->metric);
+	if (header->cells) {
+		vectors->index = vexfs_index_load(reader, vectors, le32_to_cpu(header->cells),
+						  le32_to_cpu(header->centroid_checksum));
+		error = PTR_ERR_OR_ZERO(vectors->index);
+		if (error) {
+			vectors->index = NULL;
+			return error;
+		}
 	}
 	return 0;
 }
@@ -252,46 +184,18 @@ static int vexfs_load_group(struct vexfs_reader *reader, struct vexfs_vectors *v
 static int vexfs_load_vectors(struct vexfs_reader *reader, struct vexfs_vectors *vectors)
 {
 	loff_t size = i_size_read(reader->inode);
-	struct vexfs_collection header;
-	struct vexfs_entry *entries;
-	u32 id;
+	void *block = kmalloc(VEXFS_BLOCK_SIZE, GFP_KERNEL);
 	int error;
+	u32 id;
 
-	error = vexfs_load_header(reader, &header);
-	if (error)
-		return error;
-	vectors->dimension = le32_to_cpu(header.dimension);
-	vectors->metric = le32_to_cpu(header.metric);
-	if (header.cells) {
-		vectors->index = vexfs_index_load(reader, vectors, le32_to_cpu(header.cells),
-						  le32_to_cpu(header.centroid_checksum));
-		if (IS_ERR(vectors->index)) {
-			error = PTR_ERR(vectors->index);
-			vectors->index = NULL;
-			return error;
-		}
-	}
-
-	entries = kmalloc(VEXFS_BLOCK_SIZE, GFP_KERNEL);
-	if (!entries)
+	if (!block)
 		return -ENOMEM;
+	error = vexfs_load_header(reader, vectors, block);
 	for (id = 0; !error && vexfs_entry_pos(vectors->dimension, id) < size;
 	     id += VEXFS_ENTRIES_PER_BLOCK)
-		error = vexfs_load_group(reader, vectors, id, entries);
-	kfree(entries);
+		error = vexfs_load_group(reader, vectors, id, block);
+	kfree(block);
 	return error;
-}
-
-static void vexfs_vectors_free(struct vexfs_vectors *vectors)
-{
-	struct vexfs_group *group;
-	unsigned long index;
-
-	xa_for_each(&vectors->groups, index, group)
-		kfree(group);
-	xa_destroy(&vectors->groups);
-	vexfs_index_free(vectors->index);
-	kfree(vectors);
 }
 
 /* Returns 0 with the collection in memory; -ENOTTY when the file is none. */
@@ -306,10 +210,9 @@ int vexfs_collection_load(struct inode *inode)
 		return 0;
 	if (!(vi->flags & VEXFS_INODE_COLLECTION))
 		return -ENOTTY;
-	vectors = kzalloc(sizeof(*vectors), GFP_KERNEL_ACCOUNT);
+	vectors = vexfs_vectors_alloc();
 	if (!vectors)
 		return -ENOMEM;
-	xa_init(&vectors->groups);
 
 	vexfs_reader_init(&reader, inode);
 	error = vexfs_load_vectors(&reader, vectors);

@@ -110,6 +110,10 @@ int vexfs_collection_create(struct inode *inode, u32 dimension, u32 metric);
 int vexfs_collection_load(struct inode *inode);
 int vexfs_write_header(struct inode *inode, u32 dimension, u32 metric, u32 cells,
 		       u32 centroid_checksum);
+
+/* vectors.c */
+struct vexfs_vectors *vexfs_vectors_alloc(void);
+void vexfs_vectors_free(struct vexfs_vectors *vectors);
 int vexfs_groups_reserve(struct vexfs_vectors *vectors, u32 ids);
 void vexfs_link(struct vexfs_vectors *vectors, struct vexfs_index *index, u32 id, u32 cell);
 u32 vexfs_next_in_cell(struct vexfs_vectors *vectors, u32 id);
@@ -118,7 +122,7 @@ void vexfs_set_deleted(struct vexfs_vectors *vectors, u32 id);
 bool vexfs_is_live(struct vexfs_vectors *vectors, u64 id);
 u32 vexfs_next_live(struct vexfs_vectors *vectors, u32 id);
 
-/* vector.c */
+/* change.c */
 int vexfs_insert(struct inode *inode, const s16 *components, u32 count, u64 *first);
 int vexfs_fetch(struct inode *inode, u64 id, s16 *components);
 int vexfs_delete(struct inode *inode, u64 id);

@@ -361,16 +361,18 @@ static int __init vexfs_ffi_test_init(void)
 	if (!test)
 		return -ENOMEM;
 	test->components = kcalloc(COUNT * DIMENSION, sizeof(*test->components), GFP_KERNEL);
-	if (test->components) {
-		test->file = filp_open(path, O_RDWR | O_CREAT, 0600);
-		if (IS_ERR(test->file)) {
-			error = PTR_ERR(test->file);
-			pr_err("%s can't be opened: error %d\n", path, error);
-		} else {
-			error = run_checks(test);
-			filp_close(test->file, NULL);
-		}
+	if (!test->components)
+		goto out;
+	test->file = filp_open(path, O_RDWR | O_CREAT, 0600);
+	if (IS_ERR(test->file)) {
+		/* As it is, insmod would take the error for one of its own. */
+		pr_err("%s can't be opened: error %ld\n", path, PTR_ERR(test->file));
+		error = -EINVAL;
+		goto out;
 	}
+	error = run_checks(test);
+	filp_close(test->file, NULL);
+out:
 	kfree(test->components);
 	kfree(test);
 	return error;

@@ -23,6 +23,8 @@ SEED_LENGTH = 512
 MOUNT_POINT = "/mnt/vexfs-src"
 # Seconds for the mount and for telling systemd, in all.
 PROGRAM_DEADLINE = 30
+# Seconds for sshd to listen again.
+SSHD_DEADLINE = 15
 
 
 def renew(wanted, root="/"):
@@ -53,11 +55,13 @@ class Renewal:
         self.attempt("set the host name", self.set_hostname)
         self.attempt("write the machine id", self.write_machine_id)
         self.attempt("replace the SSH host key", self.replace_host_key)
-        self.attempt("make sshd take its key", self.reload_sshd)
+        sshd = self.attempt("make sshd take its key", self.reload_sshd)
         self.attempt("replace the authorized key", self.replace_authorized_key)
         self.attempt("rename cloud-init's instance", self.rename_instance)
         if mount is not None:
             self.attempt("mount the share", lambda: ended(mount))
+        if sshd is not None and wanted.get("sshd"):
+            self.attempt("see sshd listen again", lambda: self.restarted(sshd))
         return self.problems
 
     def attempt(self, what, step):
@@ -137,12 +141,31 @@ class Renewal:
                 os.unlink(f"{folder}/{name}")
 
     def reload_sshd(self):
+        """What to wait for until sshd listens again; None where that can't be told."""
         # sshd reads its keys anew when it is hung up; its number is checked, being from a file.
+        before = self.sshd_file()
         number = (read(self.path("/run/sshd.pid")) or "").strip()
         if number.isdigit() and (read(self.path(f"/proc/{number}/comm")) or "").strip() == "sshd":
             os.kill(int(number), signal.SIGHUP)
-        else:
-            ended(spawn("systemctl", "try-restart", "--no-block", "ssh"))
+            return before
+        ended(spawn("systemctl", "try-restart", "--no-block", "ssh"))
+        return None
+
+    def sshd_file(self):
+        """Which file of its number sshd has: it removes it when it is hung up and writes one anew
+        once it listens (sshd.c: sighup_restart and main of OpenSSH)."""
+        try:
+            status = os.stat(self.path("/run/sshd.pid"))
+            return status.st_ino, status.st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def restarted(self, before):
+        give_up = time.monotonic() + SSHD_DEADLINE
+        while self.sshd_file() in (None, before):
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"it did not within {SSHD_DEADLINE} s of its hang-up")
+            time.sleep(0.01)
 
     def replace_authorized_key(self):
         user = pwd.getpwnam(self.wanted["user"])

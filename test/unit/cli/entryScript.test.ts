@@ -29,10 +29,15 @@ beforeEach(async () => {
     "node",
     `case "$1" in
 --version) echo v20.1.0 ;;
---import) printf '%s|' "$@" ;;
+--import) case "$3" in
+  */toolchain/bundle.ts) cd "${checkout}"; [ -e bundles ] && echo "$4" >>bundled && mkdir -p "\${4%/*}" && touch "$4" ;;
+  *) printf '%s|' "$@" ;;
+  esac ;;
+*/main.mjs) printf '%s|' "$@" ;;
 *) exec ${process.execPath} "$@" ;;
 esac`,
   );
+  for (const sources of ["cli", "lab", "toolchain"]) await mkdir(join(checkout, sources));
 });
 
 afterEach(async () => rm(folder, { recursive: true }));
@@ -54,10 +59,10 @@ async function lock(version: string): Promise<void> {
   await writeFile(join(checkout, "package-lock.json"), JSON.stringify({ packages }));
 }
 
-const run = (program = script(), cwd = "/") =>
+const run = (program = script(), cwd = "/", env: Record<string, string> = {}) =>
   execa(program, ["up", "a b", ""], {
     cwd,
-    env: { PATH: `${join(folder, "path")}:/usr/bin:/bin`, HOME: folder },
+    env: { PATH: `${join(folder, "path")}:/usr/bin:/bin`, HOME: folder, ...env },
     extendEnv: false,
     reject: false,
   });
@@ -119,6 +124,27 @@ describe("the entry script", () => {
     );
     expect(main).toBe(join(checkout, "cli/main.ts"));
     expect(args).toEqual(["up", "a b", "", ""]);
+  });
+
+  describe("with one file of all modules", () => {
+    const program = (): string => join(checkout, ".vexlab/program/main.mjs");
+    const bundles = async (): Promise<number> =>
+      (await readFile(join(checkout, "bundled"), "utf8")).trim().split("\n").length;
+
+    beforeEach(() => writeFile(join(checkout, "bundles"), ""));
+
+    it("makes it, runs it, and makes it again only after a change of a source", async () => {
+      expect((await run()).stdout).toBe(`${program()}|up|a b||`);
+      await run();
+      expect(await bundles()).toBe(1);
+      await writeFile(join(checkout, "lab", "new.ts"), "");
+      expect((await run()).stdout).toBe(`${program()}|up|a b||`);
+      expect(await bundles()).toBe(2);
+    });
+
+    it("runs the sources for someone who looks for a fault", async () => {
+      expect((await run(script(), "/", { VEXLAB_DEBUG: "1" })).stdout).toContain("cli/main.ts");
+    });
   });
 
   it("refuses an old Node", async () => {

@@ -9,9 +9,10 @@
  * writing.
  *
  * Errors that all have in common: ENOTTY the file is no collection (CREATE:
- * no regular file), EBADF not open for writing, EFAULT a wrong pointer, EINVAL
- * a reserved field that isn't zero or a number out of its range, EUCLEAN
- * damage on the disk, EROFS, ENOSPC, EIO, ENOMEM, EINTR.
+ * no regular file), EBADF not open for writing (FETCH and SEARCH: for reading),
+ * EFAULT a wrong pointer, EINVAL a reserved field that isn't zero or a number
+ * out of its range, EUCLEAN damage on the disk, EROFS, ENOSPC, EIO, ENOMEM,
+ * EINTR.
  */
 #ifndef VEXFS_UAPI_H
 #define VEXFS_UAPI_H
