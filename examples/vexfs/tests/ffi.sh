@@ -295,11 +295,11 @@ ktap_case "a Rust program uses the library" rust_program
 ktap_case "vexctl creates, fills, searches and shows a collection" vexctl_works_with_a_collection
 ktap_case "vexctl names a wrong line and what is inserted" vexctl_names_a_wrong_line
 ktap_case "vexctl check repairs a collection" check_repairs_a_collection
-ktap_case "the library makes no mistake under valgrind" library_under_valgrind
+ktap_case "the library makes no mistake under valgrind" library_under_valgrind slow
 ktap_case "the library makes no mistake under the sanitizers" library_under_sanitizers
-ktap_case "vexctl changes a collection without a mistake under valgrind" vexctl_changes_under_valgrind
-ktap_case "vexctl searches one without a mistake under valgrind" vexctl_searches_under_valgrind
-ktap_case "vexctl checks and repairs one without a mistake under valgrind" vexctl_checks_under_valgrind
+ktap_case "vexctl changes a collection without a mistake under valgrind" vexctl_changes_under_valgrind slow
+ktap_case "vexctl searches one without a mistake under valgrind" vexctl_searches_under_valgrind slow
+ktap_case "vexctl checks and repairs one without a mistake under valgrind" vexctl_checks_under_valgrind slow
 ktap_case "another kernel module uses the interface" kernel_module_uses_the_interface
 ktap_case "that module does not load with another file" kernel_module_refuses_other_files
 ktap_before_each mark_kernel_log
