@@ -15,6 +15,7 @@ add_checks() {
 	ktap_case "sparse finds nothing in the module (C=2)" "${1:-sparse_is_silent}" lint
 	ktap_case "checkpatch finds nothing in the module" "${1:-checkpatch_is_silent}" lint
 	ktap_case "libraries, programs and their tests compile without warnings" "${1:-rust_compiles}" build
+	ktap_case "the tests of the Rust crates pass" "${1:-rust_tests_pass}" build
 	ktap_case "clippy finds nothing in the Rust sources" "${1:-clippy_is_silent}" lint
 	ktap_case "the Rust sources are formatted as rustfmt does it" "${1:-rustfmt_agrees}" lint
 }
@@ -78,6 +79,11 @@ cargo_offline() {
 
 rust_compiles() {
 	RUSTFLAGS="-D warnings" cargo_offline build --workspace --all-targets --locked --offline
+}
+
+# With the flags of rust_compiles, so that nothing is compiled again.
+rust_tests_pass() {
+	RUSTFLAGS="-D warnings" cargo_offline test --workspace --locked --offline
 }
 
 clippy_is_silent() {
