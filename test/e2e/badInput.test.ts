@@ -90,6 +90,8 @@ test("a stack's name that is none", async () => {
 });
 
 test("a libvirt that is not there", async () => {
+  // Pulumi waits for the build, which goes on meanwhile.
+  await checkout.quickSuites();
   await checkout.configure("ci", { libvirtUri: "qemu+ssh://nobody@127.0.0.1:1/system" });
   const { exitCode, all, seconds } = await checkout.vexlab(["up", "ci"]);
   expect(exitCode, all).toBe(3);
