@@ -20,68 +20,75 @@ import { renderTable } from "../lab/report/table.ts";
 import { forgetLastVerdict } from "../lab/run/lastVerdict.ts";
 import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
 import type { GuestPlace } from "../lab/run/readyGuest.ts";
-import { testRun } from "../lab/run/testRun.ts";
+import { repeatRun } from "../lab/run/repeatRun.ts";
 import { forkBase } from "../lab/warm/sibling.ts";
 import type { StackGuest } from "../lab/warm/stackGuest.ts";
 import { bootMs, knownGuest } from "./knownGuest.ts";
+import {
+  addRepeatOptions,
+  addScopeOptions,
+  repeatKeys,
+  repetitionsOf,
+  scopeKeys,
+  scopeOf,
+  scopeOfFlags,
+  seedFits,
+  type ScopeFlags,
+} from "./runOptions.ts";
 
 /** Input of the verb; all but the stack can be left out for a stack that is up. */
-export const moduleTestInput = z.strictObject({
-  stack: stackName(),
-  /** libvirt's name or UUID of the domain. */
-  domain: z.string().optional(),
-  libvirtUri: z.string().optional(),
-  /** What `vexlab module build` printed, or the path of a built tree's result.json. */
-  build: z.union([buildResultSchema, z.string()]).optional(),
-  guest: z
-    .strictObject({
-      host: z.string(),
-      port: z.int(),
-      user: z.string(),
-      privateKeyFile: z.string(),
-      knownHostsFile: z.string(),
-    })
-    .optional(),
-  consoleFile: z.string().optional(),
-  /** Whether a failing verdict is the verb's exit code, or only in its result. */
-  onFailure: allow("fail or report", z.enum(["fail", "report"])).default("fail"),
-  stopAfter: z.boolean().default(false),
-  /** `auto`: in forks of the stack's warm image where that can be; `off`: in the stack's own guest. */
-  warm: allow("auto or off", z.enum(["auto", "off"])).default("auto"),
-  jobs: allow("a whole number from 1 to 16", z.coerce.number().int().min(1).max(16)).default(1),
-  suites: allow("names of suites of the manifest", z.array(z.string()).min(1)).optional(),
-});
+export const moduleTestInput = z
+  .strictObject({
+    stack: stackName(),
+    /** libvirt's name or UUID of the domain. */
+    domain: z.string().optional(),
+    libvirtUri: z.string().optional(),
+    /** What `vexlab module build` printed, or the path of a built tree's result.json. */
+    build: z.union([buildResultSchema, z.string()]).optional(),
+    guest: z
+      .strictObject({
+        host: z.string(),
+        port: z.int(),
+        user: z.string(),
+        privateKeyFile: z.string(),
+        knownHostsFile: z.string(),
+      })
+      .optional(),
+    consoleFile: z.string().optional(),
+    /** Whether a failing verdict is the verb's exit code, or only in its result. */
+    onFailure: allow("fail or report", z.enum(["fail", "report"])).default("fail"),
+    stopAfter: z.boolean().default(false),
+    /** `auto`: in forks of the stack's warm image where that can be; `off`: in the stack's own guest. */
+    warm: allow("auto or off", z.enum(["auto", "off"])).default("auto"),
+    ...scopeKeys,
+    ...repeatKeys,
+  })
+  .refine(seedFits.check, seedFits.fault);
 
-interface Flags {
+interface Flags extends ScopeFlags {
   readonly input?: string;
-  readonly stack?: string;
-  readonly build?: string;
-  readonly suites?: string[];
-  readonly onFailure?: string;
-  readonly stopAfter?: boolean;
-  readonly warm?: string;
-  readonly jobs?: string;
 }
 
 export function register(program: Command): void {
   const module =
     program.commands.find((command) => command.name() === "module") ??
     program.command("module").description("the module under test");
-  module
+  const command = module
     .command("test")
     .description("load the built module in the stack's guest, run its suites and judge")
     .option("--stack <name>", "the stack in whose guest it is tested")
-    .option("--suites <name...>", "only these suites of the manifest")
     .option("--build <file>", "result.json of a build; default: the stack's newest")
     .option("--on-failure <what>", "fail, or report: exit 0 with the verdict in the result")
     .option("--stop-after", "stop the stack's guest after the run")
-    .option("--warm <auto|off>", "off: in the stack's own guest instead of in a fork")
-    .option("--jobs <number>", "how many suites run at once, each in a guest of its own")
+    .option("--warm <auto|off>", "off: in the stack's own guest instead of in a fork");
+  addRepeatOptions(addScopeOptions(command))
     .addOption(
       new Option("--input <json>", "the same as one JSON object").env("VEXLAB_INPUT").hideHelp(),
     )
     .action(async ({ input, ...flags }: Flags) => {
-      process.exitCode = await moduleTest(verbInput("module test", moduleTestInput, input, flags));
+      process.exitCode = await moduleTest(
+        verbInput("module test", moduleTestInput, input, scopeOfFlags(flags)),
+      );
     });
 }
 
@@ -96,7 +103,7 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
     const builds = resultsFolder(input.stack, places());
     const source =
       input.warm === "off" ? own : forkedGuest(forkBase(guest, builds, progress, signal), own);
-    return testRun(
+    return repeatRun(
       {
         stack: input.stack,
         guest,
@@ -107,8 +114,9 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
         source,
         jobs: input.jobs,
         phases: new Phases(),
-        ...(input.suites && { suites: input.suites }),
+        ...scopeOf(input),
       },
+      repetitionsOf(input),
       progress,
       signal,
     );

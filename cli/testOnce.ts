@@ -18,7 +18,8 @@ import { Phases } from "../lab/report/phases.ts";
 import { formatDuration, type Progress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
 import { forkedGuest, ownGuest } from "../lab/run/openGuest.ts";
-import { testRun } from "../lab/run/testRun.ts";
+import { repeatRun, type Repetitions } from "../lab/run/repeatRun.ts";
+import { everything, selectedSuites, type Selection } from "../lab/run/selection.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
 import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
@@ -27,14 +28,19 @@ import { knownGuest } from "./knownGuest.ts";
 
 export interface TestInput {
   readonly stack: string;
-  /** None: all. */
-  readonly suites: readonly string[];
+  /** Which suites and cases; all when undefined. */
+  readonly selection?: Selection;
+  /** Decides a random order. */
+  readonly seed?: number;
+  /** Once when undefined. */
+  readonly repetitions?: Repetitions;
   readonly jobs: number;
   /** Suites that run before the others. */
   readonly first?: readonly string[];
 }
 
 const connectMs = 60_000;
+const once: Repetitions = { most: 1, untilFail: false };
 
 /**
  * Builds what the sources are now and tests it in forks of the stack's guest.
@@ -58,7 +64,7 @@ export async function testOnce(
 }
 
 async function turn(
-  { stack, suites, jobs, first = [] }: TestInput,
+  { stack, selection, seed, jobs, first = [], repetitions = once }: TestInput,
   progress: Progress,
   signal: AbortSignal,
   forks: NextFork,
@@ -81,7 +87,9 @@ async function turn(
   let build: BuildResult;
   let manifest: Manifest;
   try {
-    build = await phases.time("build", () => buildFor(stack, config, guest, progress, signal));
+    build = await phases.time("build", () =>
+      buildFor(stack, config, guest, selection, progress, signal),
+    );
     manifest = await readManifest(build.folder);
   } catch (error) {
     // Else the process would end while a guest is being saved, which then ran on for nobody.
@@ -89,13 +97,15 @@ async function turn(
     await base?.catch(() => undefined);
     throw error;
   }
-  const report = await testRun(
+  const report = await repeatRun(
     {
       ...{ stack, guest, build, manifest, source, jobs, phases, first },
       results: places().results,
       stopAfter: false,
-      ...(suites.length > 0 && { suites }),
+      ...(selection && { selection }),
+      ...(seed !== undefined && { seed }),
     },
+    repetitions,
     progress,
     signal,
   );
@@ -131,11 +141,15 @@ async function buildFor(
   stack: string,
   config: StackConfig,
   guest: StackGuest & { readonly address: Parameters<typeof GuestSession.connect>[0] },
+  selection: Selection | undefined,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<BuildResult> {
+  // What the user got wrong is told before anything is built.
+  const manifest = await readManifest(config.source);
+  const suites = selectedSuites(manifest, selection ?? everything).map(({ name }) => name);
   const image = await openImage(await imageIdOf(guest));
-  const request = { stack, source: config.source, image };
+  const request = { stack, source: config.source, image, suites };
   const context = { progress, signal };
   if (config.buildOn === "host")
     return buildModule({ ...request, builder: hostBuilder(image.sysroot) }, context);

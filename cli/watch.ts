@@ -1,6 +1,5 @@
 /** `vexlab watch [suite…]`: the verdict on the sources, again at each change of them. */
 import { type Command, Option } from "commander";
-import type { z } from "zod";
 import { watchSources } from "../lab/build/watchSources.ts";
 import { cancellable } from "../lab/config/cancellation.ts";
 import { ExitCode, LabError } from "../lab/config/errors.ts";
@@ -8,25 +7,30 @@ import { verbInput } from "../lab/config/verbInput.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
-import { testInput } from "./test.ts";
-import { printReport, stackConfig, testOnce } from "./testOnce.ts";
+import { addScopeOptions, scopeOf, scopeOfFlags, type ScopeFlags } from "./runOptions.ts";
+import { watchInput } from "./test.ts";
+import { printReport, stackConfig, testOnce, type TestInput } from "./testOnce.ts";
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command("watch")
     .argument("[suites...]", "suites of the manifest; all by default")
     .description("test the module as `test` does, again at each change of its sources")
-    .addOption(new Option("--stack <name>", "the stack whose guest is forked").default("dev"))
-    .option("--jobs <number>", "how many suites run at once, each in a guest of its own")
-    .action(async (suites: string[], flags: { stack: string; jobs?: string }) => {
-      const input = verbInput("watch", testInput, undefined, { ...flags, suites });
-      await cancellable((signal) => watch(input, signal));
+    .addOption(new Option("--stack <name>", "the stack whose guest is forked").default("dev"));
+  addScopeOptions(command).action(
+    async (suites: string[], flags: ScopeFlags & { readonly stack: string }) => {
+      const input = verbInput("watch", watchInput, undefined, scopeOfFlags(flags, suites));
+      const { stack, jobs } = input;
+      // One seed for all turns: what failed is tested in the order in which it failed.
+      const request = { stack, jobs, ...scopeOf(input) };
+      await cancellable((signal) => watch(request, signal));
       process.exitCode = ExitCode.cancelled;
-    });
+    },
+  );
 }
 
 /** Tests at once and at each change, until the signal. A change ends the run of what it replaces. */
-async function watch(input: z.output<typeof testInput>, signal: AbortSignal): Promise<void> {
+async function watch(input: TestInput, signal: AbortSignal): Promise<void> {
   const { source } = await stackConfig(input.stack);
   let stale = new AbortController();
   let run: Promise<void> = Promise.resolve();
@@ -56,7 +60,7 @@ async function watch(input: z.output<typeof testInput>, signal: AbortSignal): Pr
 
 /** @returns the suites that failed; undefined when that is not known */
 async function turn(
-  input: z.output<typeof testInput> & { readonly first: readonly string[] },
+  input: TestInput,
   signal: AbortSignal,
   forks: NextFork,
 ): Promise<readonly string[] | undefined> {

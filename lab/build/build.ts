@@ -9,10 +9,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { finished } from "node:stream/promises";
 import { ExitCode, LabError } from "../config/errors.ts";
-import type { Manifest } from "../config/manifest.ts";
+import { withToolsFor, type Manifest } from "../config/manifest.ts";
 import { places } from "../config/places.ts";
 import { hashArtefacts } from "./artefacts.ts";
 import { treeKey, withBuildTree, type BuildTree } from "./buildTree.ts";
@@ -44,14 +44,19 @@ export async function buildModule(
     const tree = join(work, "tree");
     const manifest = await copySources(request.source, tree);
     const sourceHash = await hashSources(tree, manifest);
-    const folder = join(results, resultKey(request, manifest, sourceHash));
-    const build: Build = { ...request, manifest, sourceHash, work, folder };
+    const wanted = withToolsFor(manifest, request.suites);
+    const folderOf = (part: Manifest): string =>
+      join(results, resultKey(request, part, sourceHash));
+    const folder = folderOf(wanted);
+    const build: Build = { ...request, manifest, wanted, sourceHash, work, folder };
 
     const isBuilt = async (): Promise<BuildResult | undefined> => {
-      const earlier = await openResult(folder, manifest);
+      // Who has built all has built what is wanted.
+      const earlier =
+        (await openResult(folderOf(manifest), manifest)) ?? (await openResult(folder, manifest));
       if (earlier === undefined) return undefined;
       progress.line(`${manifest.name} is already built (${sourceHash.slice(0, 12)})`);
-      await offerToEditor(build, earlier, context);
+      await offerToEditor({ ...build, folder: dirname(earlier.folder) }, earlier, context);
       return earlier;
     };
     const earlier = clean ? undefined : await isBuilt();
@@ -80,7 +85,7 @@ export async function buildModule(
   }
 }
 
-/** The name of a result: sources, manifest, image and place of the build. */
+/** The name of a result: sources, what of the manifest is built, image and place of the build. */
 function resultKey(request: BuildRequest, manifest: Manifest, sourceHash: string): string {
   const parts = [sourceHash, manifest, request.image.id, request.builder.on];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);

@@ -9,6 +9,7 @@ export interface BuildJob {
    * holds at least the artefacts that were made.
    */
   readonly folder: string;
+  /** With the tools that are to be built. */
   readonly manifest: Manifest;
   readonly kernelRelease: string;
   /** Called with every piece of output of the build's commands. */

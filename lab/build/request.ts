@@ -11,6 +11,8 @@ export interface BuildRequest {
   readonly source: string;
   readonly image: Pick<Image, "id" | "kernelRelease">;
   readonly builder: Builder;
+  /** The suites that will run: tools that none of them needs are not built. All when undefined. */
+  readonly suites?: readonly string[];
   /** Build even what is built, and from nothing. */
   readonly clean?: boolean;
 }
@@ -24,6 +26,8 @@ export interface BuildContext {
 /** A build under way: what is asked for, and what the copy of the sources says. */
 export interface Build extends BuildRequest {
   readonly manifest: Manifest;
+  /** What of it is built: perhaps not all of its tools. */
+  readonly wanted: Manifest;
   readonly sourceHash: string;
   /** Holds `tree`, the copy, and what becomes the result beside it. */
   readonly work: string;

@@ -76,7 +76,7 @@ export async function buildInTree(
 
 /** Runs the builder in a folder, its output to the progress and the log, and checks what it made. */
 async function run(
-  { manifest, image, builder }: Build,
+  { wanted, image, builder }: Build,
   folder: string,
   { progress, signal }: BuildContext,
   log: WriteStream,
@@ -84,7 +84,7 @@ async function run(
   const lines = byLine((line) => progress.line(line));
   const made = await builder.build({
     folder,
-    manifest,
+    manifest: wanted,
     kernelRelease: image.kernelRelease,
     onOutput: (text) => {
       log.write(text);
@@ -100,7 +100,7 @@ async function run(
     },
     ...(signal === undefined ? {} : { signal }),
   });
-  return collectArtefacts(folder, manifest, image.kernelRelease, made);
+  return collectArtefacts(folder, wanted, image.kernelRelease, made);
 }
 
 /** Copies the artefacts to the sources that become the result. */

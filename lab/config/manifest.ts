@@ -5,7 +5,7 @@ import { LineCounter, isNode, parseDocument, type Document } from "yaml";
 import { allowedAt } from "./allowed.ts";
 import { ConfigurationError, type Fault } from "./errors.ts";
 import { faultsOf } from "./faults.ts";
-import { manifestSchema, type Manifest } from "./manifestSchema.ts";
+import { manifestSchema, type Manifest, type Tool } from "./manifestSchema.ts";
 
 export { manifestJsonSchema, type Manifest, type Suite, type Tool } from "./manifestSchema.ts";
 
@@ -66,6 +66,14 @@ export function parseManifest(text: string, where: string = manifestName): Manif
       (path) => lineOf(document, path, lines),
     ),
   );
+}
+
+/** The manifest with those of its tools that these suites need; all of them when undefined. */
+export function withToolsFor(manifest: Manifest, suites: readonly string[] | undefined): Manifest {
+  if (suites === undefined) return manifest;
+  const isNeeded = ({ suites: users }: Tool): boolean =>
+    users === undefined || users.some((user) => suites.includes(user));
+  return { ...manifest, tools: manifest.tools.filter(isNeeded) };
 }
 
 function plain(document: Document, where: string): unknown {

@@ -138,6 +138,12 @@ const tool = z.strictObject({
     "a list of the files that the command makes, such as [target/release/vexctl]",
     z.array(artefact()).min(1, "is empty"),
   ).describe("files that must exist after the command, relative to folder"),
+  suites: allow(
+    "a list of names of suites, such as [build-system]",
+    z.array(name()).min(1, "is empty"),
+  )
+    .optional()
+    .describe("the suites that need it; built when one of them runs. Default: all"),
 });
 
 const pattern = () =>
@@ -193,6 +199,12 @@ export const manifestSchema = z
         }
       });
     }
+    manifest.tools.forEach(({ suites = [] }, index) =>
+      suites.forEach((suite, place) => {
+        if (!manifest.suites.some(({ name }) => name === suite))
+          fault(["tools", index, "suites", place], "is no suite of the manifest");
+      }),
+    );
     const made = manifest.module.artefacts;
     manifest.load.modules?.forEach((file, index) => {
       if (!made.includes(file)) fault(["load", "modules", index], "is not in module.artefacts");

@@ -37,6 +37,7 @@ const files = [
     "output.py",
     "process.py",
     "run.py",
+    "selection.py",
     "session.py",
   ].map(library),
   {

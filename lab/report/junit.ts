@@ -42,6 +42,7 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     .property("kernelRelease", report.kernelRelease)
     .property("imageId", report.imageId)
     .property("sourceHash", report.sourceHash);
+  if (report.seed !== undefined) element.property("seed", `${report.seed}`);
   for (const each of suite.cases) addCase(element, each);
   if (suite.problems.length > 0)
     element
@@ -67,13 +68,17 @@ function addCase(element: TestSuite, each: CaseResult): void {
     .className(each.suite)
     .name(xmlText(each.name))
     .time(each.milliseconds / 1000);
+  for (const tag of each.tags ?? []) testCase.property("tag", xmlText(tag));
+  for (const { name, value, unit } of each.measures ?? [])
+    testCase.property(`measure.${name}`, xmlText(`${value} ${unit}`));
   const details = each.diagnostics.map(xmlText).join("\n");
   switch (each.outcome) {
     case "failed":
     case "timedOut": {
-      const message = each.directive ?? each.diagnostics.at(-1) ?? "not ok";
-      testCase.failure(xmlText(message), each.outcome);
-      if (details !== "") testCase.stacktrace(details);
+      const message = xmlText(each.diagnostics.at(-1) ?? each.directive ?? "not ok");
+      testCase.failure(message, each.outcome);
+      // GitLab shows the element's text only, GitHub's actions the message as well.
+      testCase.stacktrace(details || message);
       return;
     }
     case "skipped":

@@ -109,6 +109,12 @@ export async function pointLatest(results: string, runId: string): Promise<void>
   }
 }
 
+/** Removes a run's results. */
+export async function forgetRun(results: string, runId: string, log: string): Promise<void> {
+  await rm(join(results, runId), { recursive: true, force: true });
+  await rm(log, { force: true });
+}
+
 async function openNew(file: string): Promise<FileHandle | undefined> {
   try {
     return await open(file, "wx");

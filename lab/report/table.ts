@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import picocolors from "picocolors";
 import { isFailure } from "../run/cases.ts";
-import type { CaseResult, RunReport, SuiteResult } from "../run/verdict.ts";
+import type { CaseResult, RepetitionResult, RunReport, SuiteResult } from "../run/verdict.ts";
 import { formatDuration, printable } from "./progress.ts";
 
 /** Lines of diagnostics or crash evidence shown for one failure; the log has them all. */
@@ -25,11 +25,15 @@ export function renderTable(report: RunReport, colour = false): string {
   if (report.evidence.length > 0)
     sections.push(block(colours.red("✗ kernel"), report.evidence, "first"));
   if (report.suites.length > 0) sections.push(suitesTable(report.suites));
+  const measures = report.suites.flatMap(({ cases }) => cases.flatMap(measuresOf));
+  if (measures.length > 0) sections.push(measures.join("\n"));
+  if (report.repetitions) sections.push(repetitionsText(report.repetitions));
   const paint = report.verdict === "passed" ? colours.green : colours.red;
   const facts = [
     report.kernelRelease && `kernel ${report.kernelRelease}`,
     report.imageId && `image ${report.imageId}`,
     report.sourceHash && `source ${report.sourceHash.slice(0, 12)}`,
+    report.seed === undefined ? "" : `seed ${report.seed}`,
     formatDuration(report.seconds * 1000),
   ];
   sections.push(
@@ -40,6 +44,23 @@ export function renderTable(report: RunReport, colour = false): string {
     ].join("\n"),
   );
   return `${sections.join("\n\n")}\n`;
+}
+
+function measuresOf({ suite, name, measures = [] }: CaseResult): string[] {
+  return measures.map((each) =>
+    printable(`${suite}: ${name}: ${each.name} ${each.value} ${each.unit}`),
+  );
+}
+
+/** Those that did not pass, and how many did. */
+function repetitionsText(repetitions: readonly RepetitionResult[]): string {
+  const bad = repetitions.filter(({ verdict }) => verdict !== "passed");
+  const lines = bad.map(({ number, verdict, seed, runId }) => {
+    const order = seed === undefined ? "" : `, seed ${seed}`;
+    return `repetition ${number}: ${verdict}${order}, results ${runId ?? "not kept"}`;
+  });
+  const passed = repetitions.length - bad.length;
+  return [...lines, `${passed} of ${repetitions.length} repetitions passed`].join("\n");
 }
 
 function heading({ suite, name, outcome, milliseconds }: CaseResult): string {
@@ -88,5 +109,6 @@ const endings: Record<SuiteResult["ending"], string> = {
 function remark(suite: SuiteResult): string {
   if (suite.ending === "exited" && suite.evidence.length > 0) return "kernel crashed";
   if (suite.ending === "exited" && suite.problems.length > 0) return "output faulty";
+  if (suite.ending === "exited" && suite.notSelected) return `${suite.notSelected} not selected`;
   return endings[suite.ending];
 }

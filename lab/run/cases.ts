@@ -2,6 +2,7 @@
  * From a parsed KTAP tree to cases and problems: what passed, what failed, and what an output that
  * is cut short, miscounted or empty owes an explanation for. Pure.
  */
+import { attributesOf, type Measure } from "./attributes.ts";
 import type { KtapDocument, KtapLevel, KtapResult } from "./ktap.ts";
 import type { CaseOutcome } from "./verdict.ts";
 
@@ -11,6 +12,8 @@ export interface ReportedCase {
   readonly outcome: CaseOutcome;
   readonly diagnostics: readonly string[];
   readonly directive?: string;
+  readonly tags?: readonly string[];
+  readonly measures?: readonly Measure[];
   /** The result line that it comes from; undefined for a suite that skipped all. */
   readonly result: KtapResult | undefined;
 }
@@ -48,6 +51,8 @@ export function outcomeOf(result: KtapResult): CaseOutcome {
 export function casesOf(document: KtapDocument): ReportedCase[] {
   const { top } = document;
   if (top.skipAll !== undefined && top.results.length === 0) {
+    // A suite that has left out all of its cases, as it was told to, has not skipped any.
+    if (attributesOf(top.trailing).selected?.count === 0) return [];
     const directive = `SKIP ${top.skipAll}`.trim();
     const name = "(whole suite)";
     return [{ name, outcome: "skipped", diagnostics: [], directive, result: undefined }];
@@ -67,11 +72,14 @@ function casesAt(level: KtapLevel, path: readonly string[]): ReportedCase[] {
 }
 
 function caseFrom(result: KtapResult, path: readonly string[]): ReportedCase {
-  const { directive, diagnostics } = result;
+  const { directive } = result;
+  const { rest, tags, measures } = attributesOf(result.diagnostics);
   return {
     name: path.join(" / "),
     outcome: outcomeOf(result),
-    diagnostics,
+    diagnostics: rest,
+    ...(tags.length > 0 && { tags }),
+    ...(measures.length > 0 && { measures }),
     ...(directive && { directive: `${directive.kind} ${directive.reason}`.trim() }),
     result,
   };

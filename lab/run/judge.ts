@@ -2,11 +2,14 @@
 import { crashTitle } from "../console/crashSigns.ts";
 import { printable } from "../report/progress.ts";
 import { isFailure } from "./cases.ts";
+import { everything, selectsCases, unmatched, type Selection } from "./selection.ts";
 import type { CaseResult, SuiteResult, Verdict } from "./verdict.ts";
 
 /** What a run found out. */
 export interface RunFacts {
   readonly suites: readonly SuiteResult[];
+  /** Which cases were asked for. */
+  readonly selection?: Selection;
   /** Why the module was not loaded; undefined when it was, or no suite needed it. */
   readonly loadFailure?: string;
   /** Modules that could not be unloaded. */
@@ -56,7 +59,7 @@ function verdictOn(facts: RunFacts): Verdict {
   const rest = skipped === 0 ? "" : `, ${skipped} skipped`;
   return {
     kind: "passed",
-    reason: `${plural(passed, "case")} in ${plural(facts.suites.length, "suite")} passed${rest}`,
+    reason: `${plural(passed, "case")} in ${plural(withCases(facts.suites), "suite")} passed${rest}`,
   };
 }
 
@@ -84,7 +87,11 @@ function hangOf({ hung, suites }: RunFacts): string | undefined {
   return hung;
 }
 
-function failureOf({ suites, moduleProblems }: RunFacts): string | undefined {
+function failureOf({
+  suites,
+  moduleProblems,
+  selection = everything,
+}: RunFacts): string | undefined {
   const failed = suites.flatMap(({ cases }) => cases.filter((each) => isFailure(each.outcome)));
   const [first] = failed;
   if (first) {
@@ -100,6 +107,8 @@ function failureOf({ suites, moduleProblems }: RunFacts): string | undefined {
   if (moduleProblems.length > 0) return moduleProblems.join("; ");
   const idle = suites.find((suite) => suite.ending === "notRun");
   if (idle) return `suite ${idle.name} was not run`;
+  const [missed] = selectsCases(selection) ? unmatched(selection, suites) : [];
+  if (missed !== undefined) return missed;
   if (countOf(suites, "passed") === 0)
     return `no case was run: ${plural(countOf(suites, "skipped"), "case")} skipped, none passed`;
   return undefined;
@@ -113,6 +122,10 @@ function detailOf(result: CaseResult): string {
 
 function countOf(suites: readonly SuiteResult[], outcome: CaseResult["outcome"]): number {
   return suites.flatMap((suite) => suite.cases).filter((each) => each.outcome === outcome).length;
+}
+
+function withCases(suites: readonly SuiteResult[]): number {
+  return suites.filter(({ cases }) => cases.length > 0).length;
 }
 
 function plural(count: number, noun: string): string {

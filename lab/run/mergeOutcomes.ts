@@ -1,10 +1,11 @@
 /** One outcome of several runs that were parts of one: suites in guests of their own. Pure. */
 import { judge } from "./judge.ts";
+import type { Selection } from "./selection.ts";
 import type { RunOutcome } from "./runSuites.ts";
 import type { VerdictKind } from "./verdict.ts";
 
 /** The gravest first, as judge has them within a run. */
-const gravity: readonly VerdictKind[] = [
+export const gravity: readonly VerdictKind[] = [
   "crashed",
   "cancelled",
   "build-failed",
@@ -20,7 +21,7 @@ const gravity: readonly VerdictKind[] = [
  * reason. When the cases decide, they are judged all together, as in a run of one part: a suite that
  * skips everything is no failure beside suites that pass.
  */
-export function mergeOutcomes(parts: readonly RunOutcome[]): RunOutcome {
+export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selection): RunOutcome {
   const suites = parts.flatMap((part) => part.suites);
   const moduleProblems = parts.flatMap((part) => part.moduleProblems);
   const evidence = parts.flatMap((part) => part.evidence);
@@ -28,8 +29,9 @@ export function mergeOutcomes(parts: readonly RunOutcome[]): RunOutcome {
     .map(({ verdict }) => verdict)
     .sort((a, b) => gravity.indexOf(a.kind) - gravity.indexOf(b.kind));
   const decided = gravest !== undefined && gravest.kind !== "passed" && gravest.kind !== "failed";
+  const facts = { suites, moduleProblems, evidence, cancelled: false };
   return {
-    verdict: decided ? gravest : judge({ suites, moduleProblems, evidence, cancelled: false }),
+    verdict: decided ? gravest : judge({ ...facts, ...(selection && { selection }) }),
     suites,
     moduleProblems,
     evidence,

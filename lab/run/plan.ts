@@ -1,8 +1,10 @@
 /** What a run will do in the guest, computed before anything is done there. Pure. */
 import { basename, join } from "node:path/posix";
 import type { BuildResult } from "../build/result.ts";
-import { ConfigurationError } from "../config/errors.ts";
-import type { Manifest } from "../config/manifest.ts";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { withToolsFor, type Manifest, type Suite } from "../config/manifest.ts";
+import { inRandomOrder } from "./order.ts";
+import { everything, selectedSuites, selectionEnvironment, type Selection } from "./selection.ts";
 
 export interface PlannedModule {
   /** Path of the .ko in the guest. */
@@ -36,6 +38,8 @@ export interface RunPlan {
   /** The file system type that the modules register, if they do. */
   readonly filesystemType: string | undefined;
   readonly suites: readonly PlannedSuite[];
+  /** Which cases count; suites that can, leave out the others. */
+  readonly selection: Selection;
   /** What each suite finds in its environment. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -43,29 +47,26 @@ export interface RunPlan {
 export const remoteRuns = "/var/lib/vexlab/run";
 export const testDisk = "/dev/disk/by-id/virtio-vexlab-test";
 
+/** What of the manifest a run is about. */
+export interface Scope {
+  readonly selection?: Selection;
+  /** Decides a random order of suites and cases; the manifest's order when undefined. */
+  readonly seed?: number;
+}
+
 /**
  * The plan of a run.
- * @param only names of the suites to run; all when undefined.
- * @throws ConfigurationError when a name in `only` is no suite of the manifest.
+ * @throws ConfigurationError for patterns that no suite matches; LabError for tools that suites need
+ * and the build was made without.
  */
 export function planRun(
   runId: string,
   manifest: Manifest,
-  build: Pick<BuildResult, "folder" | "kernelRelease">,
-  only?: readonly string[],
+  build: Pick<BuildResult, "folder" | "kernelRelease" | "artefacts">,
+  { selection = everything, seed }: Scope = {},
 ): RunPlan {
-  const known = manifest.suites.map((suite) => suite.name);
-  const unknown = (only ?? []).filter((name) => !known.includes(name));
-  if (unknown.length > 0)
-    throw new ConfigurationError(
-      `suites of ${manifest.name}`,
-      unknown.map((name) => ({
-        key: "suites",
-        value: name,
-        problem: "is not a suite of the manifest",
-        allowed: known.join(", ") || "none: the manifest has no suites",
-      })),
-    );
+  const suites = selectedSuites(manifest, selection);
+  checkTools(manifest, suites, build.artefacts);
   const remoteFolder = join(remoteRuns, runId);
   const moduleFolder = join(remoteFolder, manifest.module.folder);
   return {
@@ -80,22 +81,46 @@ export function planRun(
       parameters: Object.entries(manifest.load.parameters[file] ?? {}).map(parameterWord),
     })),
     filesystemType: manifest.filesystem?.type,
-    suites: manifest.suites
-      .filter((suite) => only === undefined || only.includes(suite.name))
-      .map(({ name, command, caseTimeout, timeout, load }) => ({
-        name,
-        command,
-        caseTimeoutMs: caseTimeout,
-        timeoutMs: timeout,
-        load,
-      })),
+    suites: (seed === undefined ? suites : inRandomOrder(suites, seed)).map(planSuite),
+    selection,
     environment: {
       VEXLAB_SOURCE: remoteFolder,
       VEXLAB_TEST_DISK: testDisk,
       VEXLAB_MODULES: moduleFolder,
       KERNELRELEASE: build.kernelRelease,
+      ...selectionEnvironment(selection),
+      ...(seed !== undefined && { VEXLAB_SEED: `${seed}` }),
     },
   };
+}
+
+const planSuite = ({ name, command, caseTimeout, timeout, load }: Suite): PlannedSuite => ({
+  name,
+  command,
+  caseTimeoutMs: caseTimeout,
+  timeoutMs: timeout,
+  load,
+});
+
+function checkTools(
+  manifest: Manifest,
+  suites: readonly Suite[],
+  artefacts: BuildResult["artefacts"],
+): void {
+  const needed = withToolsFor(
+    manifest,
+    suites.map(({ name }) => name),
+  ).tools;
+  const built = new Set(artefacts.map(({ path }) => path));
+  const missing = needed.filter((tool) =>
+    tool.artefacts.some((file) => !built.has(join(tool.folder, file))),
+  );
+  if (missing.length === 0) return;
+  throw new LabError(
+    `the build was made without what these suites need: ${missing.map(({ name }) => name).join(", ")}`,
+    ExitCode.usage,
+    "Build all of it: npm run vexlab -- module build.",
+  );
 }
 
 /** The kernel's name of a module file: its base name, with _ for - (kbuild's KBUILD_MODNAME). */

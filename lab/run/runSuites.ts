@@ -92,7 +92,7 @@ class Run {
     const rest = this.context.plan.suites.filter((suite) => !done.has(suite.name)).map(notRun);
     const suites = [...this.suites, ...rest];
     const { moduleProblems, evidence } = this.facts;
-    const verdict = judge({ ...this.facts, suites });
+    const verdict = judge({ ...this.facts, suites, selection: this.context.plan.selection });
     return { verdict, suites, moduleProblems, evidence, kernelRelease: this.kernelRelease };
   }
 
@@ -132,11 +132,14 @@ class Run {
     if (suite.load && !(await this.phases.time("load", () => this.load(suite, watch))))
       return false;
     this.doing = `suite ${suite.name}`;
-    log.write(`== suite ${suite.name}`);
+    log.write(`\n== suite ${suite.name}: ${suite.command.join(" ")}`);
     const step = progress.step(this.doing);
     const around = { ...this.context, died: this.died.signal };
     const { result, lost } = await this.phases.time("run", () => runSuite(around, suite));
     const index = this.suites.push(result) - 1;
+    const took = formatDuration(result.milliseconds);
+    log.write(`== suite ${suite.name}: ${summary(result)} (${took})`);
+    if (result.underWay !== undefined) this.doing += `, case "${result.underWay}"`;
     const bad = result.problems.length > 0 || result.cases.some((each) => isFailure(each.outcome));
     if (bad || result.ending !== "exited") step.failed(summary(result));
     else step.done(summary(result));
@@ -276,12 +279,13 @@ class Run {
   }
 }
 
-function summary({ cases, ending, milliseconds }: SuiteResult): string {
+function summary({ cases, ending, milliseconds, notSelected = 0 }: SuiteResult): string {
   const failed = cases.filter((each) => isFailure(each.outcome)).length;
   const skipped = cases.filter((each) => each.outcome === "skipped").length;
   const parts = [`${cases.length - failed - skipped} passed`];
   if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
+  if (notSelected > 0) parts.push(`${notSelected} not selected`);
   if (ending !== "exited") parts.push(`ended by ${ending} after ${formatDuration(milliseconds)}`);
   return parts.join(", ");
 }

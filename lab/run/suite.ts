@@ -4,11 +4,13 @@
  */
 import { GuestError } from "../guest/session.ts";
 import { formatDuration, type Progress } from "../report/progress.ts";
+import { attributesOf } from "./attributes.ts";
 import { casesOf, isFailure, nameOf, outcomeOf, problemsOf } from "./cases.ts";
 import type { Guest, RunLog } from "./guest.ts";
 import { KtapParser, type KtapDocument, type KtapEvent, type KtapResult } from "./ktap.ts";
 import { LineSplitter } from "./lineSplitter.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
+import { selectsCase, selectsCases } from "./selection.ts";
 import type { CaseResult, SuiteEnding, SuiteResult } from "./verdict.ts";
 
 /** The suite's result, and the failure of the connection that ended it, if one did. */
@@ -86,10 +88,13 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
 
   const document = output.end();
   const ending = why ?? "exited";
-  const cases = output.cases(document);
+  const reported = output.cases(document);
+  const selected = reported.filter((each) => selectsCase(plan.selection, each));
   const running = runningCase(document, suite, ending);
-  if (running) cases.push({ ...running, milliseconds: output.sinceLastResult() });
-  const failures = cases.some((each) => isFailure(each.outcome));
+  const cases = running
+    ? [...selected, { ...running, milliseconds: output.sinceLastResult() }]
+    : selected;
+  const failures = reported.some((each) => isFailure(each.outcome));
   if (exitCode !== null && exitCode !== 0 && !failures)
     endProblems.push(`the suite's program exited with ${exitCode} although no case failed`);
   const result: SuiteResult = {
@@ -101,6 +106,10 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     problems: [...problemsOf(document), ...endProblems],
     tail: output.tail,
     evidence: [],
+    ...(selectsCases(plan.selection) && {
+      notSelected: reported.length - selected.length + leftOut(document),
+    }),
+    ...(ending !== "exited" && underWay(document)),
   };
   for (const problem of result.problems) log.write(`${suite.name}: ${problem}`);
   return { result, ...(lost && { lost }) };
@@ -120,9 +129,23 @@ export function notRun(suite: PlannedSuite): SuiteResult {
   };
 }
 
+/** How many cases the suite says that it has left out. */
+function leftOut({ top }: KtapDocument): number {
+  const lines = [...top.results.flatMap(({ diagnostics }) => diagnostics), ...top.trailing];
+  const { selected } = attributesOf(lines);
+  return selected === undefined ? 0 : Math.max(0, selected.of - selected.count);
+}
+
+function underWay({ top }: KtapDocument): { readonly underWay: string } | undefined {
+  const { announced } = attributesOf(top.trailing);
+  return announced === undefined ? undefined : { underWay: announced };
+}
+
 /** As root, in the copied tree; `env` sets the variables because sudo drops those of the caller. */
 function commandLine(plan: RunPlan, suite: PlannedSuite): string[] {
-  const variables = Object.entries(plan.environment).map(([name, value]) => `${name}=${value}`);
+  const seconds = Math.max(1, Math.floor(suite.caseTimeoutMs / 1000));
+  const environment = { ...plan.environment, VEXLAB_CASE_TIMEOUT: seconds };
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   return ["sudo", "-n", "env", `--chdir=${plan.remoteFolder}`, ...variables, ...suite.command];
 }
 
@@ -140,25 +163,14 @@ function runningCase(
   const { top } = document;
   const last = top.results.at(-1);
   const after = last ? ` after "${nameOf(last, top.results.length)}"` : " of the suite's start";
+  const { announced, rest } = attributesOf(top.trailing);
   const complete = top.plan !== undefined && top.results.length >= top.plan;
   return {
     suite: suite.name,
-    name: complete ? "(end of the suite)" : announcedName(top.trailing, top.results.length + 1),
+    name: complete ? "(end of the suite)" : (announced ?? `case ${top.results.length + 1}`),
     outcome: "timedOut",
-    diagnostics: [...top.trailing, limit + (ending === "caseTimeout" ? after : "")],
+    diagnostics: [...rest, limit + (ending === "caseTimeout" ? after : "")],
   };
-}
-
-// The kernel's test harness (tools/testing/selftests/kselftest_harness.h) prints "#  RUN  name ..."
-// before each case.
-function announcedName(trailing: readonly string[], number: number): string {
-  const announced = trailing.findLast((line) => /^\s*RUN\s+\S/.test(line));
-  return (
-    announced
-      ?.trim()
-      .replace(/^RUN\s+/, "")
-      .replace(/\s*\.\.\.$/, "") ?? `case ${number}`
-  );
 }
 
 /** Takes both streams: parses, logs, shows, and stamps each result line with the time it took. */
@@ -232,7 +244,8 @@ class SuiteOutput {
     const pad = "  ".repeat(depth);
     this.progress.line(`${pad}${outcome} ${name}${why} (${formatDuration(milliseconds)})`);
     if (isFailure(outcome))
-      for (const line of result.diagnostics) this.progress.line(`${pad}  ${line}`);
+      for (const line of attributesOf(result.diagnostics).rest)
+        this.progress.line(`${pad}  ${line}`);
   }
 
   private addToTail(line: string): void {

@@ -21,12 +21,19 @@ import { consoleWitness } from "./consoleWitness.ts";
 import { writeLastVerdict } from "./lastVerdict.ts";
 import { oneLine } from "./judge.ts";
 import { planRun, type RunPlan } from "./plan.ts";
+import { describeSelection, type Selection } from "./selection.ts";
 import { mergeOutcomes } from "./mergeOutcomes.ts";
 import { ownGuest, type GuestSource, type OpenGuest } from "./openGuest.ts";
 import type { GuestPlace } from "./readyGuest.ts";
 import { runSuites, type RunOutcome } from "./runSuites.ts";
 import { notRun } from "./suite.ts";
-import { exitCodeOf, type RunReport, type VerdictKind } from "./verdict.ts";
+import {
+  exitCodeOf,
+  type Repetition,
+  type RunReport,
+  type Verdict,
+  type VerdictKind,
+} from "./verdict.ts";
 
 export interface TestRequest {
   readonly stack: string;
@@ -35,9 +42,13 @@ export interface TestRequest {
   readonly manifest: Manifest;
   /** The folder of results. */
   readonly results: string;
-  /** Names of the suites to run; all when undefined. */
-  readonly suites?: readonly string[];
-  /** Suites that run before the others; the report has all in the manifest's order. */
+  /** Which suites and cases; all when undefined. */
+  readonly selection?: Selection;
+  /** Decides a random order; the manifest's order when undefined. */
+  readonly seed?: number;
+  /** Which of several runs of the same this is. */
+  readonly repetition?: Repetition;
+  /** Suites that run before the others; the report has all in the order of the plan. */
   readonly first?: readonly string[];
   /** Where the run's guests come from; the stack's own by default. */
   readonly source?: GuestSource;
@@ -61,19 +72,27 @@ export async function testRun(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<RunReport> {
-  const { stack, build, manifest } = request;
+  const { stack, build, manifest, selection, seed, repetition } = request;
   const startedAt = new Date();
   // Before names are claimed: what the user got wrong leaves no empty results behind.
-  planRun("", manifest, build, request.suites);
+  planRun("", manifest, build, request);
   const files = await claimRunFiles(request.results, stack, startedAt);
   const log = logFile(files.logHandle);
   log.write(`vexlab run ${files.runId}, ${startedAt.toISOString()}`);
-  const planned = planRun(files.runId, manifest, build, request.suites);
+  const planned = planRun(files.runId, manifest, build, request);
   const plan = { ...planned, suites: firstOf(planned.suites, request.first ?? []) };
   log.write(`image ${build.imageId}, kernel ${build.kernelRelease}, source ${build.sourceHash}`);
+  if (repetition) log.write(`repetition ${repetition.number} of ${repetition.most}`);
+  if (selection) log.write(`selected: ${describeSelection(selection)}`);
+  if (seed !== undefined) {
+    const order = `random order, seed ${seed}: ${plan.suites.map(({ name }) => name).join(", ")}`;
+    log.write(order);
+    progress.line(order);
+  }
 
   const began = performance.now();
   const { outcome, console } = await outcomeOf(request, plan, progress, log, signal);
+  const verdict = inRepetition(outcome.verdict, repetition);
   const report: RunReport = {
     runId: files.runId,
     stack,
@@ -81,14 +100,17 @@ export async function testRun(
     imageId: build.imageId,
     sourceHash: build.sourceHash,
     artefactHash: build.artefactHash,
-    verdict: outcome.verdict.kind,
-    exitCode: exitCodeOf(outcome.verdict.kind),
-    reason: outcome.verdict.reason,
+    verdict: verdict.kind,
+    exitCode: exitCodeOf(verdict.kind),
+    reason: verdict.reason,
     suites: planned.suites.flatMap(({ name }) =>
       outcome.suites.filter((suite) => suite.name === name),
     ),
     moduleProblems: outcome.moduleProblems,
     evidence: outcome.evidence,
+    ...(selection && { selection }),
+    ...(seed !== undefined && { seed }),
+    ...(repetition && { repetition }),
     startedAt: startedAt.toISOString(),
     seconds: Math.round(performance.now() - began) / 1000,
     ...(request.phases && { phases: request.phases.all }),
@@ -97,6 +119,13 @@ export async function testRun(
   await write(request, report, files, log, console);
   if (request.stopAfter) await stop(request.guest, report.verdict, progress);
   return report;
+}
+
+/** A failure of one of several says which it was. */
+function inRepetition(verdict: Verdict, repetition: Repetition | undefined): Verdict {
+  if (repetition === undefined || verdict.kind === "passed") return verdict;
+  const { number, most } = repetition;
+  return { ...verdict, reason: `repetition ${number} of ${most}: ${verdict.reason}` };
 }
 
 /** The suites with some of them before the others. */
@@ -137,7 +166,10 @@ async function outcomeOf(
     return part.value;
   });
   return {
-    outcome: mergeOutcomes(outcomes.map(({ outcome }) => outcome)),
+    outcome: mergeOutcomes(
+      outcomes.map(({ outcome }) => outcome),
+      plan.selection,
+    ),
     console: outcomes.map(({ console }) => console).join("\n"),
   };
 }
@@ -212,7 +244,7 @@ async function write(
   shown: string,
 ): Promise<void> {
   const { stackFolder } = request.guest;
-  log.write(renderTable(report));
+  log.write(`\n${renderTable(report)}`);
   await log.close();
   if (shown !== "") await writeFile(files.console, shown);
   await writeJunit(files.junit, report);
@@ -222,6 +254,11 @@ async function write(
   // First the marker: an interruption between the two must not lose the failure.
   if (report.verdict !== "passed")
     await writeFileAtomic(lastFailureFile(stackFolder), `${report.runId}\n`);
+  await recordVerdict(stackFolder, report);
+}
+
+/** Makes a report the stack's last verdict. */
+export async function recordVerdict(stackFolder: string, report: RunReport): Promise<void> {
   const { runId, verdict, exitCode, reason } = report;
   const at = new Date().toISOString();
   await writeLastVerdict(stackFolder, { runId, verdict, exitCode, reason, at });

@@ -4,6 +4,8 @@
  */
 import { ExitCode } from "../config/errors.ts";
 import type { Phase } from "../report/phases.ts";
+import type { Measure } from "./attributes.ts";
+import type { Selection } from "./selection.ts";
 
 export type CaseOutcome = "passed" | "failed" | "skipped" | "timedOut";
 
@@ -19,6 +21,9 @@ export interface CaseResult {
   readonly diagnostics: readonly string[];
   /** The directive as written, such as `SKIP no device`. */
   readonly directive?: string;
+  readonly tags?: readonly string[];
+  /** Numbers that the case has measured. */
+  readonly measures?: readonly Measure[];
 }
 
 /** How the suite's program ended. */
@@ -38,6 +43,10 @@ export interface SuiteResult {
   readonly tail: readonly string[];
   /** Lines of the kernel log that show a crash during this suite. */
   readonly evidence: readonly string[];
+  /** How many of its cases were not wanted: neither passed nor failed nor skipped. */
+  readonly notSelected?: number;
+  /** The case that was under way when the suite ended before its time, if the suite had said so. */
+  readonly underWay?: string;
 }
 
 export type VerdictKind =
@@ -56,6 +65,23 @@ export interface Verdict {
   readonly reason: string;
 }
 
+/** One of several runs of the same. */
+export interface Repetition {
+  /** From 1. */
+  readonly number: number;
+  readonly most: number;
+}
+
+/** What became of one of several runs. */
+export interface RepetitionResult {
+  readonly number: number;
+  readonly verdict: VerdictKind;
+  readonly seconds: number;
+  readonly seed?: number;
+  /** Absent when its results were not kept: it passed, as others did. */
+  readonly runId?: string;
+}
+
 /** Everything that is known about a run; result.json is this object. */
 export interface RunReport {
   readonly runId: string;
@@ -72,6 +98,13 @@ export interface RunReport {
   readonly moduleProblems: readonly string[];
   /** Lines of the kernel log or the console that show a crash. */
   readonly evidence: readonly string[];
+  /** What was asked for; absent for all. */
+  readonly selection?: Selection;
+  /** Decided the order of suites and cases; absent for the manifest's order. */
+  readonly seed?: number;
+  readonly repetition?: Repetition;
+  /** All of the runs that this one is of. */
+  readonly repetitions?: readonly RepetitionResult[];
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly seconds: number;

@@ -1,11 +1,12 @@
 /**
- * The kernel is a configuration: a stack with 6.12 beside one with 6.1, at the same time; the second
- * one tests a module that none of us wrote.
+ * The kernel is a configuration: all suites of the example pass on 6.1 and on 6.12; then a stack with
+ * 6.12 beside one with 6.1, at the same time, of which the second tests a module that none of us wrote.
  */
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
 import { Checkout, expectExit } from "./support/checkout.ts";
 import { layOutDebianSource } from "./support/debianSource.ts";
 
@@ -16,7 +17,7 @@ let checkout: Checkout;
 beforeAll(async () => {
   checkout = await Checkout.make();
   await checkout.configure("linux-6.12", { sshPort: 2993, memory: "2G", cpus: 2 });
-  await checkout.configure("ci", { sshPort: 2994, source: checkout.path("v4l2loopback") });
+  await checkout.configure("ci", { sshPort: 2994 });
   await layOutDebianSource({
     packageName: "v4l2loopback-dkms",
     overlay,
@@ -30,6 +31,14 @@ afterAll(async () => {
   await checkout.remove();
 });
 
+test("all suites of the example pass on 6.1", async () => {
+  const { all } = expectExit(await checkout.vexlab(["up", "ci"]), 0);
+  const outputs = await checkout.outputs("ci");
+  expect(outputs).toMatchObject({ verdict: "passed" });
+  expect(outputs["kernelRelease"]).toMatch(/^6\.1\./);
+  for (const { name } of await suites()) expect(all).toContain(`suite ${name}: done`);
+});
+
 test("the example passes on 6.12, and the guest really runs it", async () => {
   expectExit(await checkout.vexlab(["up", "linux-6.12"]), 0);
   const { stdout } = expectExit(await checkout.ssh("linux-6.12", "uname -r"), 0);
@@ -39,12 +48,21 @@ test("the example passes on 6.12, and the guest really runs it", async () => {
 });
 
 test("Debian's v4l2loopback, side by side: the frames written are the frames read", async () => {
+  await checkout.configure("ci", { source: checkout.path("v4l2loopback") });
   expectExit(await checkout.vexlab(["up", "ci"]), 0);
   expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
   // The first guest was not disturbed.
   expectExit(await checkout.ssh("linux-6.12", "true"), 0);
   expect(await checkout.planned("linux-6.12", "--refresh")).toEqual({});
 });
+
+/** The suites of the example's manifest. */
+async function suites(): Promise<{ name: string }[]> {
+  const manifest = parse(await checkout.read("examples/vexfs/vexlab.yaml")) as {
+    suites: { name: string }[];
+  };
+  return manifest.suites;
+}
 
 /** What decides whether a module fits a kernel: vermagic, and the symbols that it has and needs. */
 async function identity(): Promise<string> {

@@ -20,7 +20,7 @@ let ssh: string[];
 beforeAll(async () => {
   checkout = await Checkout.make();
   await checkout.quickSuites();
-  await checkout.configure("ci", { sshPort: 2987, share: "readonly" });
+  await checkout.configure("ci", { sshPort: 2987 });
   expectExit(await checkout.vexlab(["up", "ci"]), 0);
   ssh = String((await checkout.outputs("ci"))["sshCommand"]).split(" ");
 });
@@ -61,7 +61,10 @@ test(`${resets} resets leave nothing behind`, { timeout: resets * resetMs }, asy
   // The first ones fill caches.
   for (let number = 0; number < 5; number++) await round();
   const before = await hostUse(checkout);
-  for (let number = 0; number < resets; number++) await round();
+  for (let number = 0; number < resets; number++) {
+    await round();
+    if (number % 20 === 19) console.log(`${number + 1} resets`);
+  }
   const after = await hostUse(checkout);
   console.log(JSON.stringify({ resets, median: median(seconds), before, after }));
   expect(after.guests).toBe(1);
@@ -83,6 +86,7 @@ test(`${cycles} times up and destroy, warm and cold`, { timeout: cycles * cycleM
     const use = await hostUse(checkout);
     expect(use.guests).toBe(0);
     before ??= use;
+    console.log(`cycle ${number + 1}: ${warm}, ${Math.round(up.seconds)} s`);
     if (number < cycles - 1) continue;
     console.log(JSON.stringify({ cycles, before, after: use }));
     expect(use.disk).toBeLessThan(before.disk + slack.disk);

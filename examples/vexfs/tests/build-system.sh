@@ -1,7 +1,8 @@
 #!/bin/sh
-# What was built is what it should be.
+# The sources are without fault as far as compilers know, and what was built is what it should be.
 . "$(dirname "$0")/ktap.sh"
 . "$(dirname "$0")/vexfs.sh"
+. "$(dirname "$0")/checks.sh"
 
 release=${KERNELRELEASE:-$(uname -r)}
 
@@ -57,10 +58,51 @@ vexctl_finds_a_changed_byte() {
 	grep -q 'wrong checksum' "$work/message"
 }
 
-clean_up() {
-	rm -f "$work"/image "$work"/message
+# Made by build-checks.sh when the module was built.
+checks=$source_tree/tests/build-checks.ktap
+
+checks_are_ours() {
+	[ -e "$checks" ] && [ "$(head -n 1 "$checks")" = "# sources: $(checked_sources)" ]
 }
 
+# The result of the check that has this case's name: its diagnostics are those before its line.
+# shellcheck disable=SC2154 # of ktap.sh
+tell_check() {
+	awk -v name="$ktap_name" '
+		/^# (RUN|tags:|sources:)/ { next }
+		/^# / { said = said substr($0, 3) "\n"; next }
+		/^(not )?ok [0-9]+ / {
+			result = $0
+			sub(/^(not )?ok [0-9]+ /, "", result)
+			if (index(result, name) == 1 && substr(result, length(name) + 1) ~ /^( # .*)?$/) {
+				printf "%s", said
+				print "=" $0
+				exit
+			}
+			said = ""
+		}' "$checks" >"$work/check"
+	line=$(sed -n 's/^=//p' "$work/check")
+	case $line in
+	"ok "*" # SKIP "*) skip "${line##* # SKIP }" ;;
+	"ok "*) ;;
+	"") fail "it was not run when the module was built, or did not end" ;;
+	*)
+		echo "when the module was built:"
+		sed '/^=/d' "$work/check"
+		exit 1
+		;;
+	esac
+}
+
+clean_up() {
+	rm -f "$work"/image "$work"/message "$work"/check
+}
+
+if checks_are_ours; then
+	add_checks tell_check
+else
+	add_checks
+fi
 ktap_case "vermagic names the running kernel" module_is_for_this_kernel
 ktap_case "modinfo tells name, license, alias and parameter" module_describes_itself
 ktap_case "the module depends on no other module" module_needs_no_other

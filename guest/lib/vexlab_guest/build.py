@@ -70,8 +70,11 @@ def build_module(manifest, copy, output):
     build(f"module {manifest.name}", command, copy, folder, manifest.artefacts, output)
 
 
-def build_tools(manifest, copy, output):
+def build_tools(manifest, copy, output, suites=None):
+    """Builds the tools that one of these suites needs; all of them by default."""
     for tool in manifest.tools:
+        if suites is not None and tool.suites is not None and not set(tool.suites) & set(suites):
+            continue
         folder = copy / tool.folder
         build(f"tool {tool.name}", tool.command, folder, folder, tool.artefacts, output)
     if not manifest.tools:

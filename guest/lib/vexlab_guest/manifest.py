@@ -17,6 +17,8 @@ class Tool:
     folder: str
     command: list
     artefacts: list
+    # Names of the suites that need it; None for all.
+    suites: list
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def parse(document):
                 folder=inside(tool.get("folder", ".")),
                 command=words(tool["command"]),
                 artefacts=[inside(path) for path in words(tool["artefacts"])],
+                suites=words(tool["suites"]) if "suites" in tool else None,
             )
             for tool in document.get("tools") or []
         ],

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import build
+from . import build, selection
 from .failure import Exit, Failure
 from .ktap import Counter
 from .output import Output, open_log
@@ -19,7 +19,7 @@ CRASH_TAINTS = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14
 
 
 def test(manifest, options):
-    suites = chosen(manifest, options.suites)
+    suites = selection.chosen(manifest, options)
     with open_log(options.results) as log:
         output = Output(log)
         try:
@@ -31,39 +31,30 @@ def test(manifest, options):
             print(f"log: {log.name}")
 
 
-def chosen(manifest, names):
-    known = [suite.name for suite in manifest.suites]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Failure(
-            Exit.USAGE, f"no such suite: {', '.join(unknown)}; there are: {', '.join(known)}"
-        )
-    return [suite for suite in manifest.suites if not names or suite.name in names]
-
-
 def test_into(manifest, options, suites, output):
     copy = build.fresh_copy(manifest, options.source, options.work)
     build.build_module(manifest, copy, output)
-    build.build_tools(manifest, copy, output)
+    build.build_tools(manifest, copy, output, [suite.name for suite in suites])
     folder = Path(options.work) / "run" / time.strftime(f"%Y%m%d_%H%M%S_{os.getpid()}")
     # A copy for the suites: they run as root and may leave what the user can't remove.
     shutil.copytree(copy, folder, symlinks=True)
     try:
-        rows = [run_suite(manifest, suite, folder, output) for suite in suites]
+        rows = [run_suite(manifest, suite, folder, output, options) for suite in suites]
     finally:
         as_root(["rm", "-rf", "--one-file-system", str(folder)])
-    summarise(rows, output)
-    codes = {code for _, _, _, code in rows}
+    missed = selection.unmatched(options, [counter for _, counter, _, _ in rows])
+    summarise(rows, missed, output)
+    codes = {code for _, _, _, code in rows} | ({Exit.FAILED} if missed else set())
     for code in (Exit.CRASHED, Exit.HUNG, Exit.FAILED):
         if code in codes:
             return code
     return Exit.PASSED
 
 
-def run_suite(manifest, suite, folder, output):
+def run_suite(manifest, suite, folder, output, options):
     """One suite: (suite, counter, problems, exit code)."""
     output.line(f"=== {suite.name}")
-    counter = Counter()
+    counter = Counter(wanted=lambda name, tags: selection.selects(options, name, tags))
     problems = []
     code = Exit.PASSED
     taints = kernel_taints()
@@ -74,6 +65,8 @@ def run_suite(manifest, suite, folder, output):
         "VEXLAB_TEST_DISK": TEST_DISK,
         "VEXLAB_MODULES": str(folder / manifest.module_folder),
         "KERNELRELEASE": os.uname().release,
+        "VEXLAB_CASE_TIMEOUT": max(1, int(suite.case_timeout)),
+        **selection.environment(options),
         # Where root finds insmod and mkfs; a user's PATH doesn't name these folders.
         "PATH": os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin",
     }
@@ -148,16 +141,19 @@ def read_file(path):
         return ""
 
 
-def summarise(rows, output):
+def summarise(rows, missed, output):
     output.line("")
     width = max([len(suite.name) for suite, _, _, _ in rows], default=0)
     for suite, counter, problems, code in rows:
         verdict = "passed" if code == Exit.PASSED else code.name.lower()
+        others = f", {counter.not_selected} not selected" if counter.not_selected else ""
         output.line(
             f"{suite.name:{width}}  {verdict}: {counter.passed} passed, {counter.failed} failed, "
-            f"{counter.skipped} skipped"
+            f"{counter.skipped} skipped{others}"
         )
         for text in [f"not ok {name}" for name in counter.failures] + problems:
             output.line(f"  {text}")
+    for text in missed:
+        output.line(text)
     total = [sum(getattr(c, kind) for _, c, _, _ in rows) for kind in ("passed", "failed", "skipped")]
     output.line("total: {} passed, {} failed, {} skipped".format(*total))

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { inRandomOrder } from "../../../lab/run/order.ts";
 
 const program = fileURLToPath(new URL("../../../guest/bin/vexlab-guest", import.meta.url));
 
@@ -144,9 +145,10 @@ echo a word on the side >&2`,
 
   test.each([
     ["a failed case", "echo 1..2; echo ok 1; echo not ok 2 - broken", "not ok broken"],
+    ["no plan", "echo ok 1", "no plan: 1 results came"],
     ["too few results", "echo 1..2; echo ok 1", "2 results were planned, 1 came"],
     ["no results", "true", "no results"],
-    ["a status", "echo ok 1; exit 9", "ended with status 9"],
+    ["a status", "echo 1..1; echo ok 1; exit 9", "ended with status 9"],
     ["bailing out", "echo ok 1; echo 'Bail out! no disk'", "bailed out: no disk"],
   ])("%s fails the suite, and the next one runs", async (_what, script, said) => {
     await put(
@@ -168,14 +170,91 @@ echo a word on the side >&2`,
       "source/vexlab.yaml",
       manifest("  - {name: a, command: [tests/a.sh]}\n  - {name: b, command: [tests/b.sh]}"),
     );
-    await suite("a", "echo ok 1 from a");
-    await suite("b", "echo ok 1 from b");
+    await suite("a", "echo 1..1; echo ok 1 from a");
+    await suite("b", "echo 1..1; echo ok 1 from b");
     const { out } = await guest("test", "b");
     expect(out).toContain("from b");
     expect(out).not.toContain("from a");
     const wrong = await guest("test", "c");
     expect(wrong.code).toBe(2);
     expect(wrong.err).toContain("no such suite: c; there are: a, b");
+  });
+
+  describe("a selection", () => {
+    beforeEach(async () => {
+      const suites = ["one", "two", "three"].map(
+        (name) => `  - {name: ${name}, command: [tests/${name}.sh]}`,
+      );
+      await put("source/vexlab.yaml", manifest(suites.join("\n")));
+      await suite(
+        "one",
+        "echo 1..3; echo '# tags: slow'; echo ok 1 - a b; echo not ok 2 a; echo ok 3 c; exit 1",
+      );
+      await suite(
+        "two",
+        'echo "# selected: 1 of 4"; echo 1..1; echo "ok 1 a $VEXLAB_SEED $VEXLAB_CASE_TIMEOUT"',
+      );
+      await suite("three", 'echo "$VEXLAB_CASES, $VEXLAB_TAGS"; echo 1..1; echo ok 1 z');
+    });
+
+    test("of cases counts those only, and tells suites which", async () => {
+      const { code, out } = await guest(
+        "test",
+        "--case",
+        "a ?",
+        "--case",
+        "z*",
+        "--case",
+        "a * 60",
+      );
+      expect(out).toContain("\na ?\nz*\na * 60, \n");
+      expect(out).toMatch(/one +passed: 1 passed, 0 failed, 0 skipped, 2 not selected/);
+      expect(out).toMatch(/two +passed: 1 passed, 0 failed, 0 skipped, 3 not selected/);
+      expect(code).toBe(0);
+    });
+
+    test("of tags, and of suites by pattern", async () => {
+      const { code, out } = await guest("test", "t*", "o?e", "--tag", "slow");
+      expect(out).toContain("total: 1 passed, 0 failed, 0 skipped");
+      expect(code).toBe(0);
+    });
+
+    test("that fits nothing fails", async () => {
+      const { code, out } = await guest("test", "one", "--case", "x*", "--tag", "fast");
+      expect(out).toContain("no case has a name like 'x*'\nno case has the tag fast");
+      expect(code).toBe(1);
+    });
+
+    test("in a random order that the seed decides", async () => {
+      const { code, out } = await guest("test", "--order", "random", "--seed", "2");
+      expect(code).toBe(1);
+      const order = inRandomOrder([{ name: "one" }, { name: "two" }, { name: "three" }], 2);
+      expect([...out.matchAll(/^=== (\w+)/gm)].map(([, name]) => ({ name }))).toEqual(order);
+      expect(order[0]?.name).not.toBe("one");
+      expect(out).toContain("ok 1 a 2 60");
+      expect(out).toContain("random order, seed 2");
+      expect((await guest("test", "--seed", "2")).code).toBe(2);
+    });
+  });
+
+  test("only the tools that the suites need are built", async () => {
+    const tools = ["always", "some"].map((name) => {
+      const only = name === "some" ? ", suites: [a]" : "";
+      return `{name: ${name}, command: [touch, ${name}], artefacts: [${name}]${only}}`;
+    });
+    await put(
+      "source/vexlab.yaml",
+      manifest(
+        "  - {name: a, command: [tests/a.sh]}\n  - {name: b, command: [tests/b.sh]}",
+        `tools: [${tools.join(", ")}]`,
+      ),
+    );
+    await suite("a", "echo 1..1; echo ok 1; ls");
+    await suite("b", "echo 1..1; echo ok 1; ls");
+    expect((await guest("test", "b")).out).toMatch(/^always$/m);
+    expect((await guest("test", "b")).out).not.toMatch(/^some$/m);
+    expect((await guest("test", "a")).out).toMatch(/^some$/m);
+    expect((await guest("build-tools")).out).toContain("/some");
   });
 
   test("a case that hangs is killed with all its children at its deadline", async () => {
@@ -199,7 +278,7 @@ echo a word on the side >&2`,
       "source/vexlab.yaml",
       manifest("  - {name: steady, command: [tests/steady.sh], caseTimeout: 2s}"),
     );
-    await suite("steady", "for i in 1 2 3; do sleep 1; echo ok $i; done");
+    await suite("steady", "echo 1..3; for i in 1 2 3; do sleep 1; echo ok $i; done");
     const { code, out } = await guest("test");
     expect(out).toContain("steady  passed: 3 passed");
     expect(code).toBe(0);

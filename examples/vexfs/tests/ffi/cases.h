@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
@@ -52,19 +53,31 @@ struct test_case {
 	void (*run)(void);		/* in an empty folder */
 };
 
+/* The case "all" runs each, in a folder of its own. */
 static inline int run_case(int count, char **arguments, const struct test_case *cases,
 			   size_t case_count)
 {
+	int all, found = 0;
+
 	if (count != 3 || chdir(arguments[2]) < 0) {
 		fprintf(stderr, "usage: %s CASE FOLDER\n", arguments[0]);
 		return 2;
 	}
+	all = !strcmp(arguments[1], "all");
 	for (size_t i = 0; i < case_count; i++) {
-		if (strcmp(cases[i].name, arguments[1]))
+		if (!all && strcmp(cases[i].name, arguments[1]))
 			continue;
+		if (all && (mkdir(cases[i].name, 0700) < 0 || chdir(cases[i].name) < 0)) {
+			perror(cases[i].name);
+			return 1;
+		}
 		cases[i].run();
-		return 0;
+		found = 1;
+		if (all && chdir("..") < 0)
+			return 1;
 	}
+	if (found)
+		return 0;
 	fprintf(stderr, "no case '%s'\n", arguments[1]);
 	return 2;
 }

@@ -420,7 +420,8 @@ do {											\
 	__typeof__(original) changed = original;					\
 											\
 	changed.field = value;								\
-	EXPECT(-EINVAL, request(file, number, (void *)&changed));			\
+	expect(__LINE__, #number " with " #field " = " #value, -EINVAL,			\
+	       request(file, number, &changed));					\
 } while (0)
 
 	REFUSED(VEXFS_IOC_CREATE, creation, dimension, 0);

@@ -11,7 +11,7 @@ import { stepFailed } from "../../../../lab/build/steps.ts";
 import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { moduleFile } from "./moduleFile.ts";
-import { makeTree, manifest } from "./tree.ts";
+import { makeTree, manifest, manifestText } from "./tree.ts";
 
 const release = "6.1.0-test";
 const image = { id: "debian-12-0123", kernelRelease: release };
@@ -112,6 +112,37 @@ describe("a build", () => {
       expect(await readFile(join(first.folder, file), "utf8")).not.toBe("damaged");
     },
   );
+
+  it("has the tools that the suites need, and is done again only for more of them", async () => {
+    const lint = "{name: lint, command: [lint], artefacts: [lint.ktap], suites: [style]}";
+    const suites = "suites: [{name: all, command: [a]}, {name: style, command: [b]}]";
+    const text = manifestText.replace(/(tools: .*)\]/, `$1, ${lint}]\n${suites}`);
+    await writeFile(join(source, "vexlab.yaml"), text);
+    await writeFile(join(source, "lint.ktap"), "left by hand: no source");
+    const tools: string[][] = [];
+    const spying = (files: Record<string, string | Buffer>): Builder => ({
+      ...made(files),
+      build(job) {
+        tools.push(job.manifest.tools.map(({ name }) => name));
+        return made(files).build(job);
+      },
+    });
+    const some = { "kernel/hello.ko": moduleFile(`vermagic=${release} SMP\0`), "bin/hi": "hi" };
+    const few = spying(some);
+    const all = spying({ ...some, "lint.ktap": "1..0" });
+    const narrow = await build({ builder: few, suites: ["all"] });
+    expect(await build({ builder: few, suites: ["all"] })).toEqual(narrow);
+    const whole = await build({ builder: all });
+    expect(whole.sourceHash).toBe(narrow.sourceHash);
+    expect(whole.artefacts.map(({ path }) => path)).toContain("lint.ktap");
+    // What has all has enough.
+    expect((await build({ builder: few, suites: ["all"] })).folder).toBe(whole.folder);
+    expect((await build({ builder: all, suites: ["style", "all"] })).folder).toBe(whole.folder);
+    expect(tools).toEqual([["hi"], ["hi", "lint"]]);
+    expect(
+      (await readdir(join(state, "builds/dev/trees"))).filter((name) => !name.includes(".")),
+    ).toHaveLength(1);
+  });
 
   it("is the same for two at once", async () => {
     const [one, other] = await Promise.all([build(), build()]);

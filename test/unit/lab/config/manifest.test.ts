@@ -120,6 +120,11 @@ describe("a wrong manifest", () => {
       "tools[0].artefacts[0]",
     ],
     [
+      "a tool for a suite that there isn't",
+      { tools: [{ name: "t", command: ["x"], artefacts: ["a"], suites: ["none"] }] },
+      "tools[0].suites[0]",
+    ],
+    [
       "a duration that is too long",
       { suites: [{ name: "a", command: ["x"], timeout: "25h" }] },
       "suites[0].timeout",

@@ -2,13 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { create } from "xmlbuilder2";
 import { renderJunit } from "../../../../lab/report/junit.ts";
-import { crashed, mixed, notLoaded, suite } from "./report.ts";
+import { crashed, measured, mixed, notLoaded, suite } from "./report.ts";
 
 describe("junit.xml", () => {
   it.each([
     ["mixed", mixed],
     ["crashed", crashed],
     ["load-failed", notLoaded],
+    ["measured", measured],
   ])("of a %s run", async (name, report) => {
     await expect(renderJunit(report)).toMatchFileSnapshot(`__snapshots__/junit-${name}.xml`);
   });

@@ -101,3 +101,39 @@ export const notLoaded: RunReport = {
   reason: "the module was not loaded: insmod: ERROR: Invalid parameters",
   suites: [suite("stress", [], { ending: "notRun", exitCode: null, milliseconds: 0 })],
 };
+
+/** A run of chosen cases in a random order, one of several. */
+export const measured: RunReport = {
+  ...mixed,
+  verdict: "passed",
+  exitCode: 0,
+  reason: "1 case in 1 suite passed",
+  selection: { suites: [], cases: ["write*"], tags: ["slow"] },
+  seed: 42,
+  repetition: { number: 2, most: 2 },
+  repetitions: [
+    { number: 1, verdict: "passed", seconds: 7.5, seed: 41 },
+    { number: 2, verdict: "passed", seconds: 65.4, seed: 42, runId: mixed.runId },
+  ],
+  phases: [{ name: "run", milliseconds: 2_345 }],
+  suites: [
+    suite(
+      "performance",
+      [
+        {
+          suite: "performance",
+          name: "writes in sequence",
+          outcome: "passed",
+          milliseconds: 2_000,
+          diagnostics: [],
+          tags: ["slow", "io"],
+          measures: [
+            { name: "throughput", value: 12.5, unit: "MB/s" },
+            { name: "latency.p99", value: 0.003, unit: "s" },
+          ],
+        },
+      ],
+      { notSelected: 7 },
+    ),
+  ],
+};

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { renderTable } from "../../../../lab/report/table.ts";
-import { crashed, mixed, notLoaded, suite } from "./report.ts";
+import { crashed, measured, mixed, notLoaded, suite } from "./report.ts";
 
 describe("the verdict in the terminal", () => {
   it.each([
     ["mixed", mixed],
     ["crashed", crashed],
     ["load-failed", notLoaded],
+    ["measured", measured],
   ])("of a %s run", async (name, report) => {
     await expect(renderTable(report)).toMatchFileSnapshot(`__snapshots__/table-${name}.txt`);
   });

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { GuestError } from "../../../../lab/guest/session.ts";
 import type { DomainState, Guest, GuestWitness } from "../../../../lab/run/guest.ts";
 import type { RunPlan } from "../../../../lab/run/plan.ts";
+import { everything } from "../../../../lab/run/selection.ts";
 import type { CommandOptions, CommandResult } from "../../../../lab/guest/session.ts";
 
 export interface Answer {
@@ -114,5 +115,6 @@ export const plan: RunPlan = {
       load: false,
     },
   ],
+  selection: everything,
   environment: { VEXLAB_SOURCE: "/var/lib/vexlab/run/run-1" },
 };

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { GuestError } from "../../../../lab/guest/session.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { runSuites, type RunOutcome } from "../../../../lab/run/runSuites.ts";
+import { everything, type Selection } from "../../../../lab/run/selection.ts";
 import { FakeGuest, FakeWitness, plan, type Answer } from "./fakeGuest.ts";
 
 let guest: FakeGuest;
@@ -18,12 +19,16 @@ const good: Answer = { stdout: "KTAP version 1\n1..2\nok 1 a\nok 2 b\n" };
 const first = "tests/first.sh";
 const second = "tests/second.sh";
 
-function run(answers: Record<string, Answer>, signal?: AbortSignal): Promise<RunOutcome> {
+function run(
+  answers: Record<string, Answer>,
+  signal?: AbortSignal,
+  selection: Selection = everything,
+): Promise<RunOutcome> {
   guest.answers.push(...Object.entries(answers));
   const write = (text: string): number => log.push(text);
   return runSuites({
     guest,
-    plan,
+    plan: { ...plan, selection },
     progress: silentProgress,
     log: { write },
     witness,
@@ -55,7 +60,7 @@ describe("a run in which all is well", () => {
   it("runs suites as root in the copied tree with the environment of the plan", async () => {
     await run({ [first]: good, [second]: good });
     expect(guest.ran[index(first)]).toBe(
-      "sudo -n env --chdir=/var/lib/vexlab/run/run-1 VEXLAB_SOURCE=/var/lib/vexlab/run/run-1 tests/first.sh",
+      "sudo -n env --chdir=/var/lib/vexlab/run/run-1 VEXLAB_SOURCE=/var/lib/vexlab/run/run-1 VEXLAB_CASE_TIMEOUT=1 tests/first.sh",
     );
   });
 
@@ -114,6 +119,96 @@ describe("what makes a run fail", () => {
         "after suite first: module hello could not be unloaded: rmmod: ERROR: Module hello is in use",
     });
     expect(suites[1]?.ending).toBe("notRun");
+  });
+});
+
+describe("a selection of cases", () => {
+  const whole: Answer = {
+    stdout: `1..4
+# tags: slow
+ok 1 struct round trip
+not ok 2 other
+# tags: slow io
+# measure: speed=2.5 MB/s
+ok 3 write
+ok 4 struct sizes # SKIP no header
+`,
+    exitCode: 1,
+  };
+  const chosen: Answer = { stdout: "# selected: 1 of 3\n1..1\nok 1 struct in b\n" };
+  const none: Answer = { stdout: "# selected: 0 of 9\n1..0 # SKIP no case is selected\n" };
+  const select = (cases: string[], tags: string[] = []) => ({ suites: [], cases, tags });
+
+  it("counts only what is wanted of a suite that runs whole, be it passed or failed", async () => {
+    const { verdict, suites } = await run(
+      { [first]: whole, [second]: chosen },
+      undefined,
+      select(["struct*"]),
+    );
+    expect(verdict).toEqual({
+      kind: "passed",
+      reason: "2 cases in 2 suites passed, 1 skipped",
+    });
+    expect(suites.map(({ cases, notSelected }) => [cases.length, notSelected])).toEqual([
+      [2, 2],
+      [1, 2],
+    ]);
+  });
+
+  it("goes by tags, and keeps what was measured", async () => {
+    const outcome = await run({ [first]: whole, [second]: none }, undefined, select([], ["io"]));
+    expect(outcome.verdict.reason).toBe("1 case in 1 suite passed");
+    expect(outcome.suites[0]?.cases).toMatchObject([
+      {
+        name: "write",
+        tags: ["slow", "io"],
+        measures: [{ name: "speed", value: 2.5, unit: "MB/s" }],
+        diagnostics: [],
+      },
+    ]);
+    expect(outcome.suites[1]).toMatchObject({ cases: [], notSelected: 9, problems: [] });
+  });
+
+  it.each([
+    [["strukt*"], [], "no case of 2 suites has a name like 'strukt*'"],
+    [["struct*", "strukt*"], [], "no case of 2 suites has a name like 'strukt*'"],
+    [["struct*"], ["io"], "no case of 2 suites has a name like 'struct*' and the tag io"],
+    [["write"], ["io", "of"], "no case of 2 suites has the tag of and a name like 'write'"],
+    [[], ["oi"], "no case of 2 suites has the tag oi"],
+  ])("that fits nothing is no pass: %j %j", async (cases, tags, reason) => {
+    const outcome = await run({ [first]: whole, [second]: chosen }, undefined, select(cases, tags));
+    expect(outcome.verdict).toEqual({ kind: "failed", reason });
+  });
+
+  it("takes a wanted case that fails, and a faulty output, for what they are", async () => {
+    const failing = await run({ [first]: whole, [second]: chosen }, undefined, select(["other"]));
+    expect(failing.verdict.reason).toMatch(/case "other" failed/);
+    guest.answers.length = 0;
+    const short: Answer = { stdout: "1..4\nok 1 struct\n" };
+    const cut = await run({ [first]: short, [second]: chosen }, undefined, select(["struct*"]));
+    expect(cut.verdict.reason).toMatch(/2-4 missing/);
+  });
+
+  it("takes subtests by their own names and by their parents'", async () => {
+    const nested: Answer = {
+      stdout:
+        "1..2\n    1..2\n    ok 1 a\n    ok 2 b\nok 1 struct\n    1..1\n    ok 1 a\nok 2 other\n",
+    };
+    const names = async (pattern: string): Promise<string[]> => {
+      guest = new FakeGuest();
+      const answers = { [first]: nested, [second]: none };
+      const { suites } = await run(answers, undefined, select([pattern]));
+      return suites.flatMap(({ cases }) => cases.map(({ name }) => name));
+    };
+    expect(await names("struct")).toEqual(["struct / a", "struct / b"]);
+    expect(await names("*/ a")).toEqual(["struct / a", "other / a"]);
+    expect(await names("a")).toEqual([]);
+  });
+
+  it("does not let a suite skip all of its cases under the pretext of one", async () => {
+    const skipped: Answer = { stdout: "1..0 # SKIP no disk\n" };
+    const { suites } = await run({ [first]: skipped, [second]: skipped });
+    expect(suites[0]?.cases).toMatchObject([{ name: "(whole suite)", outcome: "skipped" }]);
   });
 });
 
@@ -238,6 +333,21 @@ describe("a kernel that crashes", () => {
     expect(evidence).toEqual(oops);
     expect(suites[1]?.ending).toBe("notRun");
     expect(index("rmmod")).toBe(-1);
+  });
+
+  it("names the case that was under way, if the suite said so", async () => {
+    witness.console = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
+    const { verdict, suites } = await run({
+      [first]: {
+        stdout: "1..2\n# RUN a\nok 1 a\n# RUN pulls the plug\n",
+        fails: new GuestError("lost", "connection lost"),
+      },
+    });
+    expect(verdict.reason).toMatch(
+      /^the kernel crashed during suite first, case "pulls the plug": /,
+    );
+    expect(suites[0]).toMatchObject({ underWay: "pulls the plug" });
+    expect(suites[0]?.cases[0]?.diagnostics).toEqual([]);
   });
 
   it("is crashed when only the taint tells", async () => {

@@ -15,6 +15,7 @@ import { FakeGuest, type Answer } from "./fakeGuest.ts";
 let folder: string;
 let request: TestRequest;
 const hash = "0".repeat(64);
+const only = (...suites: string[]) => ({ suites, cases: [], tags: [] });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "vexlab-run-"));
@@ -80,9 +81,11 @@ it("is cancelled, not broken, when the user cancels while the guest is being rea
 });
 
 it("leaves no results behind for a suite that does not exist", async () => {
-  await expect(testRun({ ...request, suites: ["b"] }, silentProgress)).rejects.toMatchObject({
-    exitCode: 2,
-  });
+  await expect(testRun({ ...request, selection: only("b") }, silentProgress)).rejects.toMatchObject(
+    {
+      exitCode: 2,
+    },
+  );
   await expect(readFile(request.results)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
@@ -150,7 +153,7 @@ describe("several suites at once", () => {
 
   it("are one guest's with one job, and when there is but one of them", async () => {
     await testRun({ ...request, source: source(), jobs: 1 }, silentProgress);
-    await testRun({ ...request, source: source(), suites: ["b"] }, silentProgress);
+    await testRun({ ...request, source: source(), selection: only("b") }, silentProgress);
     expect(opened).toEqual(["a+b+c+d", "b"]);
     expect(closed).toEqual(opened);
   });

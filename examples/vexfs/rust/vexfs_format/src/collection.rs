@@ -187,6 +187,7 @@ mod tests {
 
     #[test]
     fn checksums_depend_on_inode_and_id() {
+        assert_eq!(vector_place(5, 9), 0x5_0000_0009);
         let uuid = [7; 16];
         let mut entry = Entry::deleted();
         entry.seal(&uuid, 5, 9);

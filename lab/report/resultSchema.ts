@@ -1,0 +1,116 @@
+/**
+ * The schema of result.json, with words for each field. docs/result.schema.json is made of it, and
+ * docs/verdicts.md explains the kinds of verdicts.
+ */
+import { z } from "zod";
+import { ExitCode } from "../config/errors.ts";
+import { largestSeed } from "../run/order.ts";
+import { reportFormat } from "./json.ts";
+
+const strings = (description: string) => z.array(z.string()).describe(description);
+const milliseconds = z.int().nonnegative();
+const seed = z.int().min(0).max(largestSeed);
+const verdict = z.enum([
+  ...(["passed", "failed", "build-failed", "load-failed", "crashed", "hung"] as const),
+  ...(["infrastructure-failed", "cancelled"] as const),
+]);
+
+const measure = z.strictObject({
+  name: z.string(),
+  value: z.number(),
+  unit: z.string().describe("as the suite wrote it, such as MB/s"),
+});
+
+const testCase = z.strictObject({
+  suite: z.string(),
+  name: z.string().describe("description on the result line; subtests joined by ' / '"),
+  outcome: z.enum(["passed", "failed", "skipped", "timedOut"]),
+  milliseconds: milliseconds.describe("since the previous result line, or the suite's start"),
+  diagnostics: strings("at most the last 200 lines; the log has all"),
+  directive: z.string().optional().describe("such as 'SKIP no device'; absent when there is none"),
+  tags: strings("what the suite said of the case; absent when nothing").optional(),
+  measures: z.array(measure).optional().describe("numbers that the case measured"),
+});
+
+const suite = z.strictObject({
+  name: z.string(),
+  cases: z.array(testCase),
+  ending: z
+    .enum([
+      ...(["exited", "caseTimeout", "suiteTimeout", "crashed"] as const),
+      ...(["connectionLost", "cancelled", "notRun"] as const),
+    ])
+    .describe("how the suite's program ended"),
+  exitCode: z.int().nullable().describe("of the suite's program; null when it was killed"),
+  milliseconds,
+  problems: strings("what is wrong with the suite as a whole"),
+  tail: strings("its last lines that were not KTAP"),
+  evidence: strings("lines of the kernel's log that show a crash during this suite"),
+  notSelected: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("cases that were not asked for: neither passed nor failed nor skipped"),
+  underWay: z.string().optional().describe("the case during which the suite was ended, if known"),
+});
+
+export const resultSchema = z
+  .strictObject({
+    format: z.literal(reportFormat).describe("grows when a field goes or changes its meaning"),
+    runId: z.string().describe("the run's name, <timestamp>-<stack>"),
+    stack: z.string(),
+    kernelRelease: z
+      .string()
+      .describe("uname -r of the guest; the build's when the guest was not reached"),
+    imageId: z.string().describe("image that the module was built for"),
+    sourceHash: z.string().describe("sha256 of the very sources that were built"),
+    artefactHash: z.string().describe("sha256 over what the build made"),
+    verdict,
+    exitCode: z.enum(ExitCode),
+    reason: z.string().describe("one line that names the suite and the case"),
+    suites: z.array(suite).describe("in the order in which they were to run"),
+    moduleProblems: strings("modules that could not be unloaded"),
+    evidence: strings("lines of the kernel's log or console that show a crash"),
+    selection: z
+      .strictObject({
+        suites: strings("patterns of names"),
+        cases: strings("patterns of names"),
+        tags: strings("a case has to have one of them"),
+      })
+      .optional()
+      .describe("what was asked for; absent for all"),
+    seed: seed
+      .optional()
+      .describe("decided the order of suites and cases; absent for the manifest's"),
+    repetition: z
+      .strictObject({ number: z.int().min(1), most: z.int().min(1) })
+      .optional()
+      .describe("which of several runs of the same this is"),
+    repetitions: z
+      .array(
+        z.strictObject({
+          number: z.int().min(1),
+          verdict,
+          seconds: z.number().nonnegative(),
+          seed: seed.optional(),
+          runId: z.string().optional().describe("absent when its results were not kept"),
+        }),
+      )
+      .optional()
+      .describe("all of these runs, in the report of the gravest"),
+    startedAt: z.iso.datetime().describe("ISO 8601, UTC"),
+    seconds: z.number().nonnegative().describe("of the run, including a boot if one was needed"),
+    phases: z
+      .array(z.strictObject({ name: z.string(), milliseconds }))
+      .optional()
+      .describe("how long its parts took; parts side by side overlap"),
+    files: z
+      .strictObject({ log: z.string(), junit: z.string(), json: z.string() })
+      .describe("absolute paths"),
+  })
+  .describe("result.json of a test run by vexlab");
+
+/** The published JSON schema (draft 2020-12). */
+export function resultJsonSchema(): Record<string, unknown> {
+  return { title: "vexlab test result", ...z.toJSONSchema(resultSchema) };
+}
