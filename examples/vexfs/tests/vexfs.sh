@@ -11,12 +11,6 @@ work=$ktap_folder
 mnt=$work/mnt
 mkdir "$mnt"
 
-# A case's own output is shown when it fails; `say TEXT` is a diagnostic of the suite always.
-exec 9>&1
-say() {
-	echo "# $*" >&9
-}
-
 # From here on `read_kernel_log` reads what the kernel says.
 log_marks=0
 mark_kernel_log() {

@@ -400,7 +400,7 @@ fn refuses_the_vector(disk: &Disk, file: &File) {
 /// Random bits of the collection's blocks; the checksum of what they are in is made right again for
 /// every other one.
 pub fn fuzz(device: &Path, mountpoint: &Path, vexctl: &Path, seed: u64) -> Result<(), Error> {
-    const FLIPS: usize = 40;
+    const FLIPS: usize = 24;
     let disk = Disk::new(device, mountpoint, vexctl)?;
     let mut random = Random::new(seed);
     let mut noticed = 0;
