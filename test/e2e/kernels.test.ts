@@ -10,6 +10,8 @@ import { parse } from "yaml";
 import { Checkout, expectExit } from "./support/checkout.ts";
 import { layOutDebianSource } from "./support/debianSource.ts";
 
+/** Milliseconds for a build with all checks and for all suites, on two cores that are busy. */
+const allSuitesMs = 30 * 60_000;
 const overlay = join(dirname(dirname(fileURLToPath(import.meta.url))), "fixtures", "v4l2loopback");
 
 let checkout: Checkout;
@@ -31,7 +33,7 @@ afterAll(async () => {
   await checkout.remove();
 });
 
-test("all suites of the example pass on 6.1", async () => {
+test("all suites of the example pass on 6.1", { timeout: allSuitesMs }, async () => {
   const { all } = expectExit(await checkout.vexlab(["up", "ci"]), 0);
   const outputs = await checkout.outputs("ci");
   expect(outputs).toMatchObject({ verdict: "passed" });
@@ -39,7 +41,7 @@ test("all suites of the example pass on 6.1", async () => {
   for (const { name } of await suites()) expect(all).toContain(`suite ${name}: done`);
 });
 
-test("the example passes on 6.12, and the guest really runs it", async () => {
+test("and on 6.12, which the guest really runs", { timeout: allSuitesMs }, async () => {
   expectExit(await checkout.vexlab(["up", "linux-6.12"]), 0);
   const { stdout } = expectExit(await checkout.ssh("linux-6.12", "uname -r"), 0);
   expect(stdout).toMatch(/^6\.12\./);

@@ -251,7 +251,12 @@ describe("back to a boot", () => {
     for (const output of outputs) expect(output).toMatch(FORK_LINE);
     expect(outputs.filter((output) => output.includes("boot and save"))).toHaveLength(1);
     expect((await finished()).length).toBe(before.length + 1);
-    expect((await readdir(warm)).filter((name) => name.startsWith(".building"))).toEqual([]);
+    // Another checkout may be making one.
+    const left = (await readdir(warm)).filter((name) => {
+      const maker = /^\.building-(\d+)-/.exec(name)?.[1];
+      return maker !== undefined && !existsSync(`/proc/${maker}`);
+    });
+    expect(left).toEqual([]);
     expect(await domains()).toEqual(["vexlab-ci", "vexlab-twin"]);
     const used = await usedWarmImage();
     for (const stack of stacks) expectExit(await checkout.vexlab(["destroy", stack]), 0);
