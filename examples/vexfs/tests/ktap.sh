@@ -245,7 +245,10 @@ ktap_end() {
 	rm -rf --one-file-system "$ktap_folder"
 	[ -n "$ktap_group" ] || return 0
 	# What was killed last may take a moment to be gone.
-	rmdir "$ktap_group" 2>/dev/null || { sleep 0.1 && rmdir "$ktap_group" 2>/dev/null; }
+	for _ in 1 2 3 4 5; do
+		! rmdir "$ktap_group" 2>/dev/null || return 0
+		sleep 0.2
+	done
 }
 
 # ",slow,io," as "# tags: slow io"
