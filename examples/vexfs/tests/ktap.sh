@@ -167,13 +167,15 @@ ktap_add_tree() {
 	done
 }
 
-# Ends the case under way. A process can start another one before it is ended: so look again.
+# Ends the case under way, and waits a second at most until it is gone. A process can start another
+# one before it is ended: so look again.
 ktap_kill() {
-	for _ in 1 2 3 4 5; do
+	for ktap_pass in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		ktap_find
 		[ -n "$ktap_found" ] || return 0
 		# shellcheck disable=SC2086 # words on purpose
 		kill -KILL $ktap_found 2>/dev/null
+		[ "$ktap_pass" -lt 3 ] || sleep 0.1
 	done
 }
 
