@@ -37,5 +37,5 @@ export default tseslint.config(
     files: ["components/**/*.ts"],
     rules: { "no-restricted-imports": ["error", { patterns: [noUpwards] }] },
   },
-  { files: ["eslint.config.js"], ...tseslint.configs.disableTypeChecked },
+  { files: ["**/*.js"], ...tseslint.configs.disableTypeChecked },
 );

@@ -53,7 +53,7 @@ async function emptyProgram({ checkout }: Lab): Promise<string> {
     join(empty, "Pulumi.yaml"),
     project
       .replace(/^name: .*/m, "name: empty")
-      .replace(" --import=./toolchain/programPreload.ts", "")
+      .replace("./toolchain/programPreload.js", "tsx/esm")
       .replace(/^packages:[^]*/m, ""),
   );
   await writeFile(join(empty, "package.json"), '{ "type": "module" }\n');

@@ -1,12 +1,14 @@
 /**
- * Makes one JavaScript file of the `vexlab` command, since loading its hundreds of modules one by one
- * takes most of a short command's time. scripts/vexlab runs this when a source is newer than the file:
+ * Makes one JavaScript file of the `vexlab` command and one of the Pulumi program, since loading their
+ * hundreds of modules one by one takes most of a short command's time. scripts/vexlab runs this when a
+ * source is newer than the files:
  *
- *     node --import tsx/esm toolchain/bundle.ts FILE
+ *     node --import tsx/esm toolchain/bundle.ts FOLDER
  */
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, utimes } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -18,33 +20,37 @@ const require = bundleRequire(import.meta.url);
 const __filename = bundlePath(import.meta.url), __dirname = bundlePath(new URL(".", import.meta.url));`;
 
 /** Modules find files of the checkout by where they are themselves: that stays the source's place. */
-const ownPlaces: Plugin = {
+const ownPlaces = (folder: string): Plugin => ({
   name: "own-places",
   setup(bundler) {
     bundler.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, "utf8");
-      const own = JSON.stringify(pathToFileURL(path).href);
+      // From the bundle, so that the checkout can be moved.
+      const own = `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url).href`;
       return { contents: source.replaceAll("import.meta.url", own), loader: "ts" };
     });
   },
-};
+});
 
 /**
- * Bundles the command into a file, whole or not at all.
+ * Bundles a program into a file, whole or not at all.
+ * @param entry its first module, from the checkout's folder
  * @throws esbuild's BuildFailure for a source that can't be compiled
  */
-export async function bundle(file: string): Promise<void> {
+async function bundle(entry: string, file: string): Promise<void> {
   // What is changed from here on is newer than the file.
   const began = new Date();
-  const partial = join(dirname(file), `.${process.pid}.mjs`);
-  await mkdir(dirname(file), { recursive: true });
+  const folder = dirname(file);
+  const partial = join(folder, `.${process.pid}.mjs`);
+  await mkdir(folder, { recursive: true });
   try {
     await build({
-      ...{ entryPoints: [join(checkout, "cli", "main.ts")], outfile: partial },
+      ...{ entryPoints: [join(checkout, entry)], outfile: partial },
       ...{ bundle: true, platform: "node", format: "esm", target: "node20" },
-      // Optional accelerators of ssh2, which does without them.
-      external: ["*.node", "cpu-features"],
-      ...{ banner: { js: banner }, plugins: [ownPlaces], logLevel: "error" },
+      // Pulumi's runtime has to be the one that runs the program; the others are optional accelerators
+      // of ssh2, which does without them.
+      external: ["@pulumi/pulumi", "*.node", "cpu-features"],
+      ...{ banner: { js: banner }, plugins: [ownPlaces(folder)], logLevel: "error" },
     });
     await utimes(partial, began, began);
     await rename(partial, file);
@@ -53,5 +59,10 @@ export async function bundle(file: string): Promise<void> {
   }
 }
 
-const [, , file] = process.argv;
-if (file !== undefined) await bundle(file);
+const [, , folder] = process.argv;
+if (folder !== undefined) {
+  await bundle("cli/main.ts", join(folder, "main.mjs"));
+  // Before the first set-up there is no package to be had for the provider.
+  if (existsSync(join(checkout, "sdks", "libvirt")))
+    await bundle("index.ts", join(folder, "pulumi.mjs"));
+}

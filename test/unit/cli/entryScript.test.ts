@@ -30,14 +30,17 @@ beforeEach(async () => {
     `case "$1" in
 --version) echo v20.1.0 ;;
 --import) case "$3" in
-  */toolchain/bundle.ts) cd "${checkout}"; [ -e bundles ] && echo "$4" >>bundled && mkdir -p "\${4%/*}" && touch "$4" ;;
+  */toolchain/bundle.ts)
+    cd "${checkout}"; [ -e bundles ] && echo "$4" >>bundled && mkdir -p "$4" && touch "$4"/main.mjs "$4"/pulumi.mjs ;;
   *) printf '%s|' "$@" ;;
   esac ;;
 */main.mjs) printf '%s|' "$@" ;;
 *) exec ${process.execPath} "$@" ;;
 esac`,
   );
-  for (const sources of ["cli", "lab", "toolchain"]) await mkdir(join(checkout, sources));
+  for (const sources of ["cli", "components", "lab", "toolchain"])
+    await mkdir(join(checkout, sources));
+  await writeFile(join(checkout, "index.ts"), "");
 });
 
 afterEach(async () => rm(folder, { recursive: true }));
@@ -140,6 +143,9 @@ describe("the entry script", () => {
       await writeFile(join(checkout, "lab", "new.ts"), "");
       expect((await run()).stdout).toBe(`${program()}|up|a b||`);
       expect(await bundles()).toBe(2);
+      await mkdir(join(checkout, "sdks", "libvirt"), { recursive: true });
+      await run();
+      expect(await bundles()).toBe(3);
     });
 
     it("runs the sources for someone who looks for a fault", async () => {

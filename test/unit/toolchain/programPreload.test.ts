@@ -1,5 +1,17 @@
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  realpath,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 // Throws inside Pulumi's own code and formats the error as Pulumi's runtime does.
 const program = `
@@ -16,9 +28,8 @@ try {
 }`;
 
 it("keeps Pulumi's stack frames in their package, which Node can format", async () => {
-  const preloads = ["--import=tsx/esm", "--import=./toolchain/programPreload.ts"];
   const { stdout } = await execa(process.execPath, [
-    ...preloads,
+    "--import=./toolchain/programPreload.js",
     "--input-type=module",
     "--eval",
     program,
@@ -26,3 +37,44 @@ it("keeps Pulumi's stack frames in their package, which Node can format", async 
   expect(stdout).toMatch(/node_modules\/@pulumi\/pulumi\/resource\.js:/);
   expect(stdout).not.toMatch(/node_modules\/@pulumi\/resource\.ts/);
 }, 30_000);
+
+describe("the program's file", () => {
+  let checkout: string;
+  const bundle = (): string => join(checkout, ".vexlab/program/pulumi.mjs");
+  const runIndex = async (env: Record<string, string> = {}): Promise<string> => {
+    const preload = "--import=./toolchain/programPreload.js";
+    // As Pulumi's runtime does: the program is the last word.
+    await writeFile(join(checkout, "run.mjs"), "console.log(process.argv.at(-1))");
+    const options = { cwd: checkout, env };
+    return (await execa(process.execPath, [preload, "run.mjs", "index.ts"], options)).stdout;
+  };
+
+  beforeEach(async () => {
+    checkout = await realpath(await mkdtemp(join(tmpdir(), "vexlab-preload-")));
+    for (const folder of ["components", "lab/deep", "toolchain", ".vexlab/program"])
+      await mkdir(join(checkout, folder), { recursive: true });
+    for (const file of ["index.ts", "package-lock.json", "lab/deep/one.ts"])
+      await writeFile(join(checkout, file), "");
+    const preload = "toolchain/programPreload.js";
+    await copyFile(preload, join(checkout, preload));
+    await symlink(join(process.cwd(), "node_modules"), join(checkout, "node_modules"));
+    await writeFile(bundle(), "");
+    const later = Date.now() / 1000 + 10;
+    await utimes(bundle(), later, later);
+  });
+
+  afterEach(async () => rm(checkout, { recursive: true }));
+
+  it("is the one file of all modules", async () => {
+    expect(await runIndex()).toBe(bundle());
+  });
+
+  it("is index.ts where that is older than a source, or missing, or a fault is looked for", async () => {
+    expect(await runIndex({ VEXLAB_DEBUG: "1" })).toBe("index.ts");
+    const latest = Date.now() / 1000 + 20;
+    await utimes(join(checkout, "lab/deep/one.ts"), latest, latest);
+    expect(await runIndex()).toBe("index.ts");
+    await rm(bundle());
+    expect(await runIndex()).toBe("index.ts");
+  });
+});
