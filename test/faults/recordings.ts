@@ -93,7 +93,7 @@ export const recordings: readonly Recording[] = [
   fault("kmalloc-double-free"),
   fault("leak"),
   fault("kmalloc-leak"),
-  fault("stack-overflow"),
+  fault("stack-overflow", { seconds: 20 }),
   fault("out-of-memory", { seconds: 60 }),
   fault("reboot", { seconds: 12 }),
   fault("power-off"),
