@@ -21,7 +21,10 @@ export class ConsoleLines {
   /** The lines that this chunk completes, in order; empty ones are left out. */
   push(chunk: string): string[] {
     const parts = (this.rest + chunk).split(/\r\n|\n|\r(?!$)/);
-    this.rest = (parts.pop() ?? "").slice(0, longestLine);
+    const rest = parts.pop() ?? "";
+    // Whether a carriage return at the end of the chunk ends the line, the next chunk tells.
+    this.rest =
+      rest.slice(0, longestLine) + (rest.length > longestLine && rest.endsWith("\r") ? "\r" : "");
     return parts.map(plain).filter((line) => line !== "");
   }
 

@@ -3,7 +3,7 @@ import writeFileAtomic from "write-file-atomic";
 import type { RunReport } from "../run/verdict.ts";
 
 /** The version of result.json's shape; it grows when a field is removed or changes its meaning. */
-export const reportFormat = 1;
+export const reportFormat = 2;
 
 /** The text of result.json. */
 export function renderJson(report: RunReport): string {

@@ -3,7 +3,8 @@ import junit, { type Builder, type TestSuite } from "junit-report-builder";
 import writeFileAtomic from "write-file-atomic";
 import { isFailure } from "../run/cases.ts";
 import { printable } from "./progress.ts";
-import type { CaseResult, RunReport, SuiteResult } from "../run/verdict.ts";
+import { decodedLines } from "../console/sourceLines.ts";
+import type { CaseResult, Crash, RunReport, SuiteResult } from "../run/verdict.ts";
 
 // The package's types say "export default" where its code says "module.exports =".
 const builder = junit as unknown as Builder;
@@ -16,9 +17,10 @@ const builder = junit as unknown as Builder;
 export function renderJunit(report: RunReport): string {
   const root = builder.newBuilder().name(`vexlab ${report.stack}`);
   for (const suite of report.suites) addSuite(root, suite, report);
-  if (report.verdict !== "passed" && !report.suites.some(showsFailure)) {
+  if (report.verdict !== "passed" && !report.suites.some((suite) => showsFailure(suite, report))) {
     const run = root.testSuite().name("run").timestamp(new Date(report.startedAt));
-    const details = [...report.moduleProblems, ...report.evidence].map(xmlText).join("\n");
+    const crashes = report.crashes.flatMap(crashLines);
+    const details = [...report.moduleProblems, ...crashes].map(xmlText).join("\n");
     run
       .testCase()
       .className("run")
@@ -51,13 +53,13 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
       .name("(suite)")
       .time(0)
       .error(xmlText(suite.problems.join("; ")), "suite", suite.tail.map(xmlText).join("\n"));
-  if (suite.evidence.length > 0)
+  for (const crash of crashesOf(suite, report))
     element
       .testCase()
       .className(suite.name)
-      .name("(kernel)")
+      .name(xmlText(crash.case === undefined ? "(kernel)" : `(kernel) ${crash.case}`))
       .time(0)
-      .error(xmlText(report.reason), "crashed", suite.evidence.map(xmlText).join("\n"));
+      .error(xmlText(crash.title), crash.kind, crashLines(crash).map(xmlText).join("\n"));
   if (suite.ending === "notRun")
     element.testCase().className(suite.name).name("(suite)").time(0).skipped();
 }
@@ -91,12 +93,21 @@ function addCase(element: TestSuite, each: CaseResult): void {
 }
 
 /** Whether a reader of JUnit sees from this suite that the run did not pass. */
-function showsFailure(suite: SuiteResult): boolean {
+function showsFailure(suite: SuiteResult, report: RunReport): boolean {
   return (
     suite.problems.length > 0 ||
-    suite.evidence.length > 0 ||
+    crashesOf(suite, report).length > 0 ||
     suite.cases.some((each) => isFailure(each.outcome))
   );
+}
+
+function crashesOf(suite: SuiteResult, { crashes }: RunReport): Crash[] {
+  return crashes.filter((crash) => crash.suite === suite.name);
+}
+
+/** The title, then the report. */
+function crashLines(crash: Crash): string[] {
+  return [crash.title, ...decodedLines(crash)];
 }
 
 // XML 1.0 has no way to write most control characters, lone surrogates and U+FFFE/U+FFFF.

@@ -3,6 +3,7 @@
  * docs/verdicts.md explains the kinds of verdicts.
  */
 import { z } from "zod";
+import { crashKinds } from "../console/crashReport.ts";
 import { ExitCode } from "../config/errors.ts";
 import { largestSeed } from "../run/order.ts";
 import { reportFormat } from "./json.ts";
@@ -45,13 +46,38 @@ const suite = z.strictObject({
   milliseconds,
   problems: strings("what is wrong with the suite as a whole"),
   tail: strings("its last lines that were not KTAP"),
-  evidence: strings("lines of the kernel's log that show a crash during this suite"),
   notSelected: z
     .int()
     .nonnegative()
     .optional()
     .describe("cases that were not asked for: neither passed nor failed nor skipped"),
   underWay: z.string().optional().describe("the case during which the suite was ended, if known"),
+});
+
+const frame = z.strictObject({
+  text: z.string().describe("the line as the kernel printed it"),
+  function: z.string().describe("without what the compiler adds, such as .cold"),
+  symbol: z.string(),
+  offset: z.int().nonnegative().describe("bytes from the symbol's beginning"),
+  module: z.string().optional(),
+  instruction: z.boolean().describe("what was executed; of others, the call is before it"),
+  reliable: z.boolean().describe("false for an address that merely lay on the stack"),
+  source: z.string().optional().describe("file:line, where debug information tells"),
+});
+
+const crash = z.strictObject({
+  kind: z.enum(crashKinds),
+  cause: z.string().describe("within the kind, such as 'null pointer dereference'"),
+  title: z.string().describe("the same each time the same bug strikes"),
+  function: z.string().optional().describe("at fault"),
+  module: z.string().optional().describe("that it is in or, of the kernel's own, that called it"),
+  panic: z.string().optional().describe("the reason of the panic in which it ended"),
+  time: z.number().nonnegative().optional().describe("seconds since the boot"),
+  lines: strings("the whole report"),
+  frames: z.array(frame),
+  during: z.string().describe("what the run was doing"),
+  suite: z.string().optional().describe("that ran; absent when none did"),
+  case: z.string().optional().describe("that ran, as far as the suite and the clocks tell"),
 });
 
 export const resultSchema = z
@@ -70,7 +96,7 @@ export const resultSchema = z
     reason: z.string().describe("one line that names the suite and the case"),
     suites: z.array(suite).describe("in the order in which they were to run"),
     moduleProblems: strings("modules that could not be unloaded"),
-    evidence: strings("lines of the kernel's log or console that show a crash"),
+    crashes: z.array(crash).describe("of the guest's kernel, the first of each title"),
     selection: z
       .strictObject({
         suites: strings("patterns of names"),

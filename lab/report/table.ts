@@ -2,7 +2,14 @@
 import Table from "cli-table3";
 import picocolors from "picocolors";
 import { isFailure } from "../run/cases.ts";
-import type { CaseResult, RepetitionResult, RunReport, SuiteResult } from "../run/verdict.ts";
+import { decodedLines } from "../console/sourceLines.ts";
+import type {
+  CaseResult,
+  Crash,
+  RepetitionResult,
+  RunReport,
+  SuiteResult,
+} from "../run/verdict.ts";
 import { formatDuration, printable } from "./progress.ts";
 
 /** Lines of diagnostics or crash evidence shown for one failure; the log has them all. */
@@ -22,9 +29,9 @@ export function renderTable(report: RunReport, colour = false): string {
   }
   if (report.moduleProblems.length > 0)
     sections.push(block(colours.red("✗ module"), report.moduleProblems));
-  if (report.evidence.length > 0)
-    sections.push(block(colours.red("✗ kernel"), report.evidence, "first"));
-  if (report.suites.length > 0) sections.push(suitesTable(report.suites));
+  for (const crash of report.crashes)
+    sections.push(block(colours.red(crashHeading(crash)), crashSummary(crash), "first"));
+  if (report.suites.length > 0) sections.push(suitesTable(report));
   const measures = report.suites.flatMap(({ cases }) => cases.flatMap(measuresOf));
   if (measures.length > 0) sections.push(measures.join("\n"));
   if (report.repetitions) sections.push(repetitionsText(report.repetitions));
@@ -75,7 +82,26 @@ function block(title: string, lines: readonly string[], which: "first" | "last" 
   return [title, ...[...shown, ...more].map((line) => `    ${printable(line)}`)].join("\n");
 }
 
-function suitesTable(suites: readonly SuiteResult[]): string {
+function crashHeading({ kind, title, during, case: running }: Crash): string {
+  const where = running === undefined ? during : `${during}, case "${running}"`;
+  return printable(`✗ kernel: ${title} (${kind}, during ${where})`);
+}
+
+/** What is to blame, and the trace without registers, code bytes and lists of modules. */
+function crashSummary(crash: Crash): string[] {
+  const { module, panic, frames, lines } = crash;
+  const facts = [
+    ...(module === undefined ? [] : [`module ${module}`]),
+    ...(panic === undefined ? [] : [`then panic: ${panic}`]),
+  ];
+  const trace = frames.filter(({ reliable }) => reliable);
+  const shown =
+    trace.length === 0 ? lines : decodedLines({ ...crash, lines: trace.map(({ text }) => text) });
+  const first = lines.filter((line) => !line.startsWith("---")).slice(0, 1);
+  return [...facts, ...(trace.length === 0 ? [] : first), ...shown];
+}
+
+function suitesTable({ suites, crashes }: RunReport): string {
   const table = new Table({
     head: ["suite", "passed", "failed", "skipped", "time", ""],
     colAligns: ["left", "right", "right", "right", "right", "left"],
@@ -90,7 +116,10 @@ function suitesTable(suites: readonly SuiteResult[]): string {
       count("failed", "timedOut"),
       count("skipped"),
       suite.ending === "notRun" ? "–" : formatDuration(suite.milliseconds),
-      remark(suite),
+      remark(
+        suite,
+        crashes.some((crash) => crash.suite === suite.name),
+      ),
     ]);
   }
   return table.toString();
@@ -106,8 +135,8 @@ const endings: Record<SuiteResult["ending"], string> = {
   notRun: "not run",
 };
 
-function remark(suite: SuiteResult): string {
-  if (suite.ending === "exited" && suite.evidence.length > 0) return "kernel crashed";
+function remark(suite: SuiteResult, crashed: boolean): string {
+  if (suite.ending === "exited" && crashed) return "kernel crashed";
   if (suite.ending === "exited" && suite.problems.length > 0) return "output faulty";
   if (suite.ending === "exited" && suite.notSelected) return `${suite.notSelected} not selected`;
   return endings[suite.ending];

@@ -1,9 +1,9 @@
 /** From what happened to the one verdict and the sentence that explains it. Pure. */
-import { crashTitle } from "../console/crashSigns.ts";
+import { sourceAtFault } from "../console/sourceLines.ts";
 import { printable } from "../report/progress.ts";
 import { isFailure } from "./cases.ts";
 import { everything, selectsCases, unmatched, type Selection } from "./selection.ts";
-import type { CaseResult, SuiteResult, Verdict } from "./verdict.ts";
+import type { CaseResult, Crash, SuiteResult, Verdict } from "./verdict.ts";
 
 /** What a run found out. */
 export interface RunFacts {
@@ -14,10 +14,7 @@ export interface RunFacts {
   readonly loadFailure?: string;
   /** Modules that could not be unloaded. */
   readonly moduleProblems: readonly string[];
-  /** Lines of the kernel log or the console that show a crash. */
-  readonly evidence: readonly string[];
-  /** Where the crash showed: a suite's name, or what the run was doing. */
-  readonly crashedDuring?: string;
+  readonly crashes: readonly Crash[];
   /** The guest no longer answers although it runs. */
   readonly hung?: string;
   /** The guest or the connection is gone, without a crash to be seen. */
@@ -40,10 +37,8 @@ export function oneLine(text: string): string {
 }
 
 function verdictOn(facts: RunFacts): Verdict {
-  if (facts.evidence.length > 0) {
-    const title = crashTitle(facts.evidence) ?? facts.evidence[0] ?? "";
-    return { kind: "crashed", reason: `the kernel crashed during ${during(facts)}: ${title}` };
-  }
+  const [crash] = facts.crashes;
+  if (crash) return { kind: "crashed", reason: crashReason(crash) };
   if (facts.cancelled)
     return { kind: "cancelled", reason: `cancelled ${progressOf(facts.suites)}` };
   if (facts.loadFailure !== undefined)
@@ -63,8 +58,11 @@ function verdictOn(facts: RunFacts): Verdict {
   };
 }
 
-function during(facts: RunFacts): string {
-  return facts.crashedDuring ?? "the run";
+function crashReason(crash: Crash): string {
+  const inCase = crash.case === undefined ? "" : `, case "${crash.case}"`;
+  const source = sourceAtFault(crash);
+  const at = source === undefined ? "" : ` (${source})`;
+  return `the kernel crashed during ${crash.during}${inCase}: ${crash.title}${at}`;
 }
 
 function progressOf(suites: readonly SuiteResult[]): string {

@@ -2,7 +2,8 @@
  * What the guest's kernel noticed by itself: its log, its taint flags, its list of modules. A run
  * goes from checkpoint to checkpoint; each tells what happened since the one before.
  */
-import { crashEvidence } from "../console/crashSigns.ts";
+import { crashReports } from "../console/crashParser.ts";
+import { bareReport, type CrashReport } from "../console/crashReport.ts";
 import { GuestError, type CommandResult } from "../guest/session.ts";
 import type { Guest } from "./guest.ts";
 
@@ -16,11 +17,13 @@ export interface KernelState {
   readonly taint: number;
   /** Names in /proc/modules. */
   readonly modules: ReadonlySet<string>;
-  /** Lines that show a crash since the previous checkpoint. */
-  readonly evidence: readonly string[];
+  readonly crashes: readonly CrashReport[];
+  /** Seconds since the boot, by the clock of the kernel's log. */
+  readonly time?: number;
 }
 
 const warned = 9;
+const markerBegins = "vexlab: ";
 
 /*
  * Flags that say the kernel is no longer sound; the others (out-of-tree module, no signature,
@@ -40,16 +43,21 @@ export function isBrokenTaint(taint: number): boolean {
 }
 
 // One command, and the shell's own means where they do, because each process costs an emulated guest
-// some 50 ms. Prints taint, a line of module names, then, when there is an old marker, what the kernel
-// log holds after it (all of it when that has been overwritten), and writes the new marker.
+// some 50 ms. Writes the new marker, prints taint, a line of module names, then, when there is an old
+// marker, what the kernel log holds after it (all of it when that has been overwritten) up to the new
+// one; with priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as
+// raw when it reads /dev/kmsg is not the priority: so by syslog(2).)
 const script = `
+echo "$2" >/dev/kmsg
 read -r taint </proc/sys/kernel/tainted
 echo "$taint"
 while read -r name rest; do printf '%s ' "$name"; done </proc/modules
 echo
-[ -z "$1" ] || dmesg | awk -v marker="$1" 'index($0, marker) { n = 0; next } { line[n++] = $0 }
-  END { for (i = 0; i < n; i++) print line[i] }'
-echo "$2" >/dev/kmsg`;
+[ -z "$1" ] || dmesg --syslog --raw | awk -v since="$1" -v until="$2" '
+  index($0, since) { n = 0; next }
+  { line[n++] = $0 }
+  index($0, until) { exit }
+  END { for (i = 0; i < n; i++) print line[i] }'`;
 
 /** Follows one guest's kernel through a run. */
 export class KernelWatch {
@@ -78,7 +86,7 @@ export class KernelWatch {
    * @throws GuestError when the guest does not answer.
    */
   async checkpoint(next: string): Promise<KernelState> {
-    const marker = `vexlab: ${this.runId} ${++this.count}: ${next}`;
+    const marker = `${markerBegins}${this.runId} ${++this.count}: ${next}`;
     const { stdout } = await this.ask(this.marker, marker);
     const state = parseKernelState(stdout, this.marker === "" ? undefined : this.taint);
     this.marker = marker;
@@ -105,12 +113,21 @@ export class KernelWatch {
  * @param taintBefore undefined when there is no checkpoint before: then nothing is evidence.
  */
 export function parseKernelState(text: string, taintBefore: number | undefined): KernelState {
-  const [taintLine = "", modulesLine = "", ...lines] = text.replace(/\n$/, "").split("\n");
+  const [taintLine = "", modulesLine = "", ...log] = text.replace(/\n$/, "").split("\n");
   const taint = Number.parseInt(taintLine, 10) || 0;
   const modules = new Set(modulesLine.split(" ").filter((name) => name !== ""));
-  if (taintBefore === undefined) return { lines, taint, modules, evidence: [] };
+  const isMarker = (line: string): boolean => line.includes(markerBegins);
+  const lines = log.filter((line) => !isMarker(line)).map((line) => line.replace(/^<\d+>/, ""));
+  if (taintBefore === undefined) return { lines, taint, modules, crashes: [] };
   const tainted = crashTaints
     .filter(([bit]) => (taint & (1 << bit)) !== 0 && (taintBefore & (1 << bit)) === 0)
-    .map(([, meaning]) => `the kernel became tainted, ${meaning}`);
-  return { lines, taint, modules, evidence: [...crashEvidence(lines.join("\n")), ...tainted] };
+    .map(([, meaning]) => bareReport("taint", `the kernel became tainted, ${meaning}`));
+  const reports = crashReports(log.join("\n"));
+  const time = Number(/\[ *(\d+\.\d+)\]/.exec(log.findLast(isMarker) ?? "")?.[1]);
+  return {
+    ...{ lines, taint, modules },
+    // What a report explains needs no flag.
+    crashes: reports.length > 0 ? reports : tainted,
+    ...(Number.isFinite(time) && { time }),
+  };
 }

@@ -1,4 +1,5 @@
 /** One outcome of several runs that were parts of one: suites in guests of their own. Pure. */
+import { distinct } from "../console/crashReport.ts";
 import { judge } from "./judge.ts";
 import type { Selection } from "./selection.ts";
 import type { RunOutcome } from "./runSuites.ts";
@@ -24,17 +25,17 @@ export const gravity: readonly VerdictKind[] = [
 export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selection): RunOutcome {
   const suites = parts.flatMap((part) => part.suites);
   const moduleProblems = parts.flatMap((part) => part.moduleProblems);
-  const evidence = parts.flatMap((part) => part.evidence);
+  const crashes = distinct(parts.flatMap((part) => part.crashes));
   const [gravest] = parts
     .map(({ verdict }) => verdict)
     .sort((a, b) => gravity.indexOf(a.kind) - gravity.indexOf(b.kind));
   const decided = gravest !== undefined && gravest.kind !== "passed" && gravest.kind !== "failed";
-  const facts = { suites, moduleProblems, evidence, cancelled: false };
+  const facts = { suites, moduleProblems, crashes, cancelled: false };
   return {
     verdict: decided ? gravest : judge({ ...facts, ...(selection && { selection }) }),
     suites,
     moduleProblems,
-    evidence,
+    crashes,
     kernelRelease: parts.find((part) => part.kernelRelease !== "")?.kernelRelease ?? "",
   };
 }

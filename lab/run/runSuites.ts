@@ -3,7 +3,9 @@
  * end one verdict. What the guest does is never thrown: it becomes part of the verdict.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { crashEvidence, showsPanic } from "../console/crashSigns.ts";
+import { crashReports, showsEnd } from "../console/crashParser.ts";
+import { bareReport, type CrashReport } from "../console/crashReport.ts";
+import { decodedLines } from "../console/sourceLines.ts";
 import { GuestError } from "../guest/session.ts";
 import { Phases } from "../report/phases.ts";
 import { formatDuration, type Progress } from "../report/progress.ts";
@@ -14,8 +16,8 @@ import { KernelWatch, type KernelState } from "./kernelLog.ts";
 import { loadModules, unloadModules } from "./load.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
 import { releaseMounts, runningKernel, uploadTree } from "./prepare.ts";
-import { notRun, runSuite } from "./suite.ts";
-import type { SuiteResult, Verdict } from "./verdict.ts";
+import { caseAt, notRun, runSuite } from "./suite.ts";
+import type { Crash, SuiteResult, Verdict } from "./verdict.ts";
 
 export interface RunContext {
   readonly guest: Guest;
@@ -29,6 +31,8 @@ export interface RunContext {
   readonly fresh?: boolean;
   /** Takes the time of copying, loading and running. */
   readonly phases?: Phases;
+  /** Finds the source lines of crashes; a failure of its own must not be one of the run's. */
+  readonly decode?: (reports: readonly CrashReport[]) => Promise<readonly CrashReport[]>;
   /** Milliseconds that a dying kernel gets for its last words on the console; default 5 s. */
   readonly lastWordsMs?: number;
 }
@@ -37,7 +41,7 @@ export interface RunOutcome {
   readonly verdict: Verdict;
   readonly suites: readonly SuiteResult[];
   readonly moduleProblems: readonly string[];
-  readonly evidence: readonly string[];
+  readonly crashes: readonly Crash[];
   /** The guest's kernel; empty when it was never reached. */
   readonly kernelRelease: string;
 }
@@ -45,6 +49,7 @@ export interface RunOutcome {
 const consoleIntervalMs = 1_000;
 const lastWordsMs = 5_000;
 const cleanUpMs = 15_000;
+const mostCrashes = 20;
 /** Lines of the kernel log shown with a module that did not load; the run's log has all. */
 const shownKernelLines = 15;
 
@@ -60,7 +65,7 @@ class Run {
   private readonly suites: SuiteResult[] = [];
   private readonly facts: Mutable<Omit<RunFacts, "suites">> = {
     moduleProblems: [],
-    evidence: [],
+    crashes: [],
     cancelled: false,
   };
   private readonly stop: AbortSignal;
@@ -91,9 +96,9 @@ class Run {
     const done = new Set(this.suites.map((suite) => suite.name));
     const rest = this.context.plan.suites.filter((suite) => !done.has(suite.name)).map(notRun);
     const suites = [...this.suites, ...rest];
-    const { moduleProblems, evidence } = this.facts;
+    const { moduleProblems, crashes } = this.facts;
     const verdict = judge({ ...this.facts, suites, selection: this.context.plan.selection });
-    return { verdict, suites, moduleProblems, evidence, kernelRelease: this.kernelRelease };
+    return { verdict, suites, moduleProblems, crashes, kernelRelease: this.kernelRelease };
   }
 
   private async prepare(): Promise<KernelWatch | undefined> {
@@ -126,6 +131,17 @@ class Run {
     }
   }
 
+  /** The suite that is under way or has just ended. */
+  private get runningSuite(): SuiteResult | undefined {
+    return this.suites.find(({ name }) => this.doing === `suite ${name}`);
+  }
+
+  /** What is under way, with the case that a suite had begun. */
+  private get under(): string {
+    const running = this.runningSuite?.underWay;
+    return running === undefined ? this.doing : `${this.doing}, case "${running}"`;
+  }
+
   /** Whether the run goes on after this suite. */
   private async suite(suite: PlannedSuite, watch: KernelWatch): Promise<boolean> {
     const { log, progress } = this.context;
@@ -136,10 +152,9 @@ class Run {
     const step = progress.step(this.doing);
     const around = { ...this.context, died: this.died.signal };
     const { result, lost } = await this.phases.time("run", () => runSuite(around, suite));
-    const index = this.suites.push(result) - 1;
+    this.suites.push(result);
     const took = formatDuration(result.milliseconds);
     log.write(`== suite ${suite.name}: ${summary(result)} (${took})`);
-    if (result.underWay !== undefined) this.doing += `, case "${result.underWay}"`;
     const bad = result.problems.length > 0 || result.cases.some((each) => isFailure(each.outcome));
     if (bad || result.ending !== "exited") step.failed(summary(result));
     else step.done(summary(result));
@@ -150,13 +165,10 @@ class Run {
     }
     if (lost) throw lost;
     if (result.ending === "crashed")
-      throw new GuestError("lost", "the console shows a kernel panic");
+      throw new GuestError("lost", "the console shows that its kernel has come to an end");
 
     const state = await this.checkpoint(watch, `after suite ${suite.name}`);
-    if (state.evidence.length > 0) {
-      this.suites[index] = { ...result, evidence: state.evidence };
-      return false;
-    }
+    if (state.crashes.length > 0) return false;
     return this.unload(suite, watch, state, result.ending === "exited");
   }
 
@@ -164,7 +176,7 @@ class Run {
   private async checkpoint(watch: KernelWatch, next: string): Promise<KernelState> {
     const state = await this.phases.time("check", () => watch.checkpoint(next));
     for (const line of state.lines) this.context.log.write(`kernel: ${line}`);
-    if (state.evidence.length > 0) this.takeCrash(state.evidence);
+    await this.takeCrashes(state.crashes, state.time);
     return state;
   }
 
@@ -175,7 +187,7 @@ class Run {
     try {
       const failure = await loadModules(guest, plan, log, this.stop);
       const state = await this.checkpoint(watch, `suite ${suite.name}`);
-      if (failure === undefined && state.evidence.length === 0) {
+      if (failure === undefined && state.crashes.length === 0) {
         step.done();
         return true;
       }
@@ -205,14 +217,30 @@ class Run {
     );
     for (const problem of problems) progress.line(problem);
     this.facts.moduleProblems = [...this.facts.moduleProblems, ...problems];
-    const { evidence } = await this.checkpoint(watch, `unloaded after ${suite.name}`);
-    return problems.length === 0 && evidence.length === 0;
+    const { crashes } = await this.checkpoint(watch, `unloaded after ${suite.name}`);
+    return problems.length === 0 && crashes.length === 0;
   }
 
-  private takeCrash(evidence: readonly string[]): void {
-    this.facts.evidence = evidence;
-    this.facts.crashedDuring = this.doing;
-    for (const line of evidence) this.context.log.write(`crash: ${line}`);
+  /** @param now the time of the kernel's log, where it is known */
+  private async takeCrashes(reports: readonly CrashReport[], now?: number): Promise<void> {
+    if (reports.length === 0) return;
+    const { decode, log, progress } = this.context;
+    const decoded = decode ? await this.phases.time("decode", () => decode(reports)) : reports;
+    const suite = this.runningSuite;
+    this.facts.crashes = decoded.slice(0, mostCrashes).map((report): Crash => {
+      const running = suite && caseAt(suite, report.time, now);
+      return {
+        ...report,
+        during: this.doing,
+        ...(suite && { suite: suite.name }),
+        ...(running !== undefined && { case: running }),
+      };
+    });
+    for (const crash of this.facts.crashes) {
+      progress.line(`crash: ${crash.title}`);
+      log.write(`crash: ${crash.kind}: ${crash.title}`);
+      for (const line of decodedLines(crash)) log.write(`crash: ${line}`);
+    }
   }
 
   /** The guest no longer answers, or our own abort came back: finds out which it is. */
@@ -223,28 +251,28 @@ class Run {
       this.facts.cancelled = true;
       return;
     }
-    const evidence = await this.lastWords();
-    if (evidence.length > 0) {
-      this.takeCrash(evidence);
+    const reports = await this.lastWords();
+    if (reports.length > 0) {
+      await this.takeCrashes(reports);
       return;
     }
     const state = await witness.domainState();
-    if (state === "crashed") this.takeCrash(["libvirt reports that the guest crashed"]);
+    if (state === "crashed")
+      await this.takeCrashes([bareReport("panic", "libvirt reports that the guest crashed")]);
     else if (error.fault === "transfer") this.facts.infrastructure = error.message;
     else if (state === "stopped")
-      this.facts.infrastructure = `the guest stopped during ${this.doing}: ${error.message}`;
+      this.facts.infrastructure = `the guest stopped during ${this.under}: ${error.message}`;
     else if (error.fault === "deadline" || error.fault === "silence")
-      this.facts.hung = `the guest hung during ${this.doing}: ${error.message}`;
+      this.facts.hung = `the guest hung during ${this.under}: ${error.message}`;
     else
-      this.facts.infrastructure = `the connection broke during ${this.doing} while the guest's state is "${state}": ${error.message}`;
+      this.facts.infrastructure = `the connection broke during ${this.under} while the guest's state is "${state}": ${error.message}`;
   }
 
-  private async lastWords(): Promise<string[]> {
+  private async lastWords(): Promise<CrashReport[]> {
     const until = performance.now() + (this.context.lastWordsMs ?? lastWordsMs);
     for (;;) {
       const text = await this.context.witness.consoleSinceStart();
-      const evidence = crashEvidence(text);
-      if (showsPanic(text) || performance.now() >= until) return evidence;
+      if (showsEnd(text) || performance.now() >= until) return crashReports(text);
       await delay(Math.min(consoleIntervalMs / 2, until - performance.now() + 1));
     }
   }
@@ -264,7 +292,7 @@ class Run {
     timer.abort();
   }
 
-  // A panicked guest keeps the TCP connection open for ever: only its console tells.
+  // A guest that panics or restarts keeps its connections open: only its console tells.
   private watchConsole(): NodeJS.Timeout {
     let looking = false;
     return setInterval(() => {
@@ -272,7 +300,7 @@ class Run {
       looking = true;
       void this.context.witness
         .consoleSinceStart()
-        .then((text) => showsPanic(text) && this.died.abort())
+        .then((text) => showsEnd(text) && this.died.abort())
         .catch(() => undefined)
         .finally(() => (looking = false));
     }, consoleIntervalMs);

@@ -105,7 +105,6 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     milliseconds: Math.round(performance.now() - began),
     problems: [...problemsOf(document), ...endProblems],
     tail: output.tail,
-    evidence: [],
     ...(selectsCases(plan.selection) && {
       notSelected: reported.length - selected.length + leftOut(document),
     }),
@@ -125,8 +124,20 @@ export function notRun(suite: PlannedSuite): SuiteResult {
     milliseconds: 0,
     problems: [],
     tail: [],
-    evidence: [],
   };
+}
+
+/**
+ * The case of an ended suite that ran when something happened: the one that the suite had begun, or
+ * else the one whose time it was.
+ * @param time when it happened, by a clock that showed `end` just after the suite's end
+ */
+export function caseAt(suite: SuiteResult, time?: number, end?: number): string | undefined {
+  if (suite.underWay !== undefined) return suite.underWay;
+  if (time === undefined || end === undefined) return undefined;
+  let left = suite.milliseconds - (end - time) * 1000;
+  if (left < 0) return undefined;
+  return suite.cases.find(({ milliseconds }) => (left -= milliseconds) <= 0)?.name;
 }
 
 /** How many cases the suite says that it has left out. */

@@ -107,7 +107,7 @@ export async function testRun(
       outcome.suites.filter((suite) => suite.name === name),
     ),
     moduleProblems: outcome.moduleProblems,
-    evidence: outcome.evidence,
+    crashes: outcome.crashes,
     ...(selection && { selection }),
     ...(seed !== undefined && { seed }),
     ...(repetition && { repetition }),
@@ -223,7 +223,7 @@ function withoutGuest(plan: RunPlan, kind: VerdictKind, reason: string): Outcome
     verdict: { kind, reason: oneLine(reason) },
     suites: plan.suites.map(notRun),
     moduleProblems: [],
-    evidence: [],
+    crashes: [],
     kernelRelease: "",
   };
   return { outcome, console: "" };

@@ -3,6 +3,7 @@
  * docs/verdicts.md describes the kinds for users; the JSON report has these shapes.
  */
 import { ExitCode } from "../config/errors.ts";
+import type { CrashReport } from "../console/crashReport.ts";
 import type { Phase } from "../report/phases.ts";
 import type { Measure } from "./attributes.ts";
 import type { Selection } from "./selection.ts";
@@ -41,12 +42,20 @@ export interface SuiteResult {
   readonly problems: readonly string[];
   /** The last lines of output that were not KTAP, such as a shell's complaint. */
   readonly tail: readonly string[];
-  /** Lines of the kernel log that show a crash during this suite. */
-  readonly evidence: readonly string[];
   /** How many of its cases were not wanted: neither passed nor failed nor skipped. */
   readonly notSelected?: number;
   /** The case that was under way when the suite ended before its time, if the suite had said so. */
   readonly underWay?: string;
+}
+
+/** A crash of the guest's kernel, and what was under way. */
+export interface Crash extends CrashReport {
+  /** Words for a sentence: "suite NAME", "loading the module …". */
+  readonly during: string;
+  /** The suite that ran; absent when none did. */
+  readonly suite?: string;
+  /** The case that ran, as far as the suite's words and the clocks tell. */
+  readonly case?: string;
 }
 
 export type VerdictKind =
@@ -96,8 +105,8 @@ export interface RunReport {
   readonly suites: readonly SuiteResult[];
   /** What loading and unloading the module had to say when it went wrong. */
   readonly moduleProblems: readonly string[];
-  /** Lines of the kernel log or the console that show a crash. */
-  readonly evidence: readonly string[];
+  /** The first of each title. */
+  readonly crashes: readonly Crash[];
   /** What was asked for; absent for all. */
   readonly selection?: Selection;
   /** Decided the order of suites and cases; absent for the manifest's order. */

@@ -50,3 +50,11 @@ test("a guest that prints no line end does not fill the memory", () => {
   for (let i = 0; i < 1000; i++) lines.push("x".repeat(1000));
   expect(lines.partial.length).toBeLessThan(10_000);
 });
+
+test("the end of a line that is too long may be cut, too", () => {
+  const lines = new ConsoleLines();
+  const long = "x".repeat(9000);
+  const found = [`${long}\r`, "next\r", "\nlast\n"].flatMap((chunk) => lines.push(chunk));
+  expect(found).toEqual(consoleLines(`${long}\rnext\r\nlast\n`));
+  expect(found.slice(1)).toEqual(["next", "last"]);
+});

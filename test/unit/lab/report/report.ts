@@ -1,5 +1,5 @@
 /** A report with one of everything, for the golden tests of the renderers. */
-import type { CaseResult, RunReport, SuiteResult } from "../../../../lab/run/verdict.ts";
+import type { CaseResult, Crash, RunReport, SuiteResult } from "../../../../lab/run/verdict.ts";
 
 export function suite(
   name: string,
@@ -14,7 +14,6 @@ export function suite(
     milliseconds: 2_345,
     problems: [],
     tail: [],
-    evidence: [],
     ...more,
   };
 }
@@ -32,7 +31,7 @@ export const mixed: RunReport = {
   exitCode: 1,
   reason: 'suite mount, case "read / back" failed (got <4> & "5") and 1 more',
   moduleProblems: [],
-  evidence: [],
+  crashes: [],
   startedAt: "2026-11-22T16:35:12.345Z",
   seconds: 65.4,
   files: { log: "/r/test_log.txt", junit: "/r/run/junit.xml", json: "/r/run/result.json" },
@@ -81,17 +80,64 @@ export const mixed: RunReport = {
   ],
 };
 
+export const crash: Crash = {
+  kind: "oops",
+  cause: "page fault",
+  title: "page fault in hello_write [hello]",
+  function: "hello_write",
+  module: "hello",
+  panic: "Fatal exception",
+  time: 12.5,
+  during: "suite mount",
+  suite: mount,
+  case: "write <1>",
+  lines: [
+    "BUG: unable to handle page fault for address: ffffc8deadbee000",
+    "RIP: 0010:hello_write+0xc/0x20 [hello]",
+    "Code: 48 98 c3 cc",
+    "Call Trace:",
+    " <TASK>",
+    " ? irq_entries_start+0x1/0x660",
+    " vfs_write+0x10/0x120",
+  ],
+  frames: [
+    {
+      text: "RIP: 0010:hello_write+0xc/0x20 [hello]",
+      function: "hello_write",
+      symbol: "hello_write",
+      offset: 12,
+      module: "hello",
+      instruction: true,
+      reliable: true,
+      source: "hello.c:42",
+    },
+    {
+      text: " ? irq_entries_start+0x1/0x660",
+      function: "irq_entries_start",
+      symbol: "irq_entries_start",
+      offset: 1,
+      instruction: false,
+      reliable: false,
+    },
+    {
+      text: " vfs_write+0x10/0x120",
+      function: "vfs_write",
+      symbol: "vfs_write",
+      offset: 16,
+      instruction: false,
+      reliable: true,
+    },
+  ],
+};
+
 export const crashed: RunReport = {
   ...mixed,
   verdict: "crashed",
   exitCode: 4,
-  reason: "the kernel crashed during suite mount: BUG: unable to handle page fault",
-  evidence: ["[   12.5] BUG: unable to handle page fault", "[   12.5] Call Trace:"],
-  suites: [
-    suite(mount, [], {
-      evidence: ["[   12.5] BUG: unable to handle page fault", "[   12.5] Call Trace:"],
-    }),
-  ],
+  reason:
+    'the kernel crashed during suite mount, case "write <1>": page fault in hello_write [hello] (hello.c:42)',
+  crashes: [crash],
+  suites: [suite(mount, [])],
 };
 
 export const notLoaded: RunReport = {

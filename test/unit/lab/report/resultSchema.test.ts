@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
-import { renderJson } from "../../../../lab/report/json.ts";
+import { renderJson, reportFormat } from "../../../../lab/report/json.ts";
 import { resultJsonSchema, resultSchema } from "../../../../lab/report/resultSchema.ts";
 import type { RunReport } from "../../../../lab/run/verdict.ts";
 import { crashed, measured, mixed, notLoaded } from "./report.ts";
@@ -39,6 +39,6 @@ describe("the schema of result.json", () => {
     ["no suites", { ...mixed, suites: undefined }],
     ["a seed below zero", { ...mixed, seed: -1 }],
   ])("refuses %s", (_, report) => {
-    expect(resultSchema.safeParse({ format: 1, ...report }).success).toBe(false);
+    expect(resultSchema.safeParse({ format: reportFormat, ...report }).success).toBe(false);
   });
 });

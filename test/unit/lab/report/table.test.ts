@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { renderTable } from "../../../../lab/report/table.ts";
-import { crashed, measured, mixed, notLoaded, suite } from "./report.ts";
+import { crash, crashed, measured, mixed, notLoaded, suite } from "./report.ts";
 
 describe("the verdict in the terminal", () => {
   it.each([
@@ -30,7 +30,7 @@ describe("the verdict in the terminal", () => {
     const text = renderTable({
       ...mixed,
       reason: evil,
-      evidence: [evil],
+      crashes: [{ ...crash, title: evil, case: evil, lines: [evil], frames: [] }],
       suites: [suite("s", [result], { problems: [evil] })],
     });
     // eslint-disable-next-line no-control-regex
@@ -38,10 +38,11 @@ describe("the verdict in the terminal", () => {
   });
 
   it("cuts long diagnostics and says so", () => {
-    const evidence = Array.from({ length: 50 }, (_, index) => `line ${index}`);
-    const text = renderTable({ ...crashed, evidence });
-    expect(text).toContain("line 19");
-    expect(text).not.toContain("line 20");
+    const diagnostics = Array.from({ length: 50 }, (_, index) => `line ${index}.`);
+    const failed = { suite: "s", name: "a", outcome: "failed" as const, milliseconds: 1 };
+    const text = renderTable({ ...mixed, suites: [suite("s", [{ ...failed, diagnostics }])] });
+    expect(text).toContain("line 49.");
+    expect(text).not.toContain("line 29.");
     expect(text).toContain("30 more lines in the log");
   });
 });

@@ -26,6 +26,8 @@ export class FakeGuest implements Guest {
   readonly loaded = new Set<string>();
   readonly kernelLog: string[] = [];
   taint = 0;
+  /** Seconds since its boot, when the next marker is written. */
+  kernelTime = 1;
   kernelRelease = "6.1.0-test";
   /** Answers by a piece of the command line; the first that matches counts. */
   readonly answers: [piece: string, answer: Answer][] = [];
@@ -61,9 +63,12 @@ export class FakeGuest implements Guest {
   private checkpoint(argv: readonly string[]): string {
     const [since = "", next = ""] = argv.slice(-2);
     const from = this.kernelLog.findLastIndex((line) => line.includes(since)) + 1;
-    const answer = [`${this.taint}`, [...this.loaded].join(" "), ...this.kernelLog.slice(from)];
-    this.kernelLog.push(`[    1.000000] ${next}`);
-    return `${answer.join("\n")}\n`;
+    this.kernelLog.push(`[${this.kernelTime.toFixed(6)}] ${next}`);
+    // With priorities, as dmesg --raw shows them: a program's for the markers.
+    const lines = this.kernelLog
+      .slice(from)
+      .map((line) => `<${line.includes("vexlab: ") ? 12 : 4}>${line}`);
+    return `${[`${this.taint}`, [...this.loaded].join(" "), ...lines].join("\n")}\n`;
   }
 
   private standard(argv: readonly string[]): Answer {

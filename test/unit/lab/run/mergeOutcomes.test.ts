@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { mergeOutcomes } from "../../../../lab/run/mergeOutcomes.ts";
+import { bareReport } from "../../../../lab/console/crashReport.ts";
 import { judge } from "../../../../lab/run/judge.ts";
 import type { RunOutcome } from "../../../../lab/run/runSuites.ts";
 import type { CaseOutcome, SuiteResult, VerdictKind } from "../../../../lab/run/verdict.ts";
@@ -22,12 +23,12 @@ function suite(name: string, outcomes: readonly CaseOutcome[]): SuiteResult {
     ...{ suite: name, name: `case ${index + 1}`, outcome, milliseconds: 1, diagnostics: [] },
   }));
   const ended = { ending: "exited", exitCode: 0, milliseconds: 1 } as const;
-  return { name, cases, ...ended, problems: [], tail: [], evidence: [] };
+  return { name, cases, ...ended, problems: [], tail: [] };
 }
 
 /** A part that ended by its cases. */
 function part(name: string, outcomes: readonly CaseOutcome[]): RunOutcome {
-  const facts = { suites: [suite(name, outcomes)], moduleProblems: [], evidence: [] };
+  const facts = { suites: [suite(name, outcomes)], moduleProblems: [], crashes: [] };
   return { verdict: judge({ ...facts, cancelled: false }), ...facts, kernelRelease: "6.1.0-test" };
 }
 
@@ -53,7 +54,7 @@ describe("the outcome of several parts", () => {
       fc.property(fc.array(outcomes, { maxLength: 4 }), (suites) => {
         const parts = suites.map((cases, index) => part(`s${index}`, cases));
         const together = parts.flatMap((each) => each.suites);
-        const facts = { suites: together, moduleProblems: [], evidence: [], cancelled: false };
+        const facts = { suites: together, moduleProblems: [], crashes: [], cancelled: false };
         expect(mergeOutcomes(parts).verdict).toEqual(judge(facts));
       }),
     );
@@ -81,12 +82,13 @@ describe("the outcome of several parts", () => {
   });
 
   it("has everything of all parts in their order, and the kernel of one that reached it", () => {
-    const first = { ...ended("crashed", "a"), kernelRelease: "", evidence: ["BUG: a"] };
+    const crash = { ...bareReport("bug", "BUG: a"), during: "suite a" };
+    const first = { ...ended("crashed", "a"), kernelRelease: "", crashes: [crash] };
     const second = { ...ended("passed", "b"), moduleProblems: ["b stays"] };
     const merged = mergeOutcomes([first, second]);
     expect(merged.suites.map(({ name }) => name)).toEqual(["a", "b"]);
     expect(merged).toMatchObject({
-      evidence: ["BUG: a"],
+      crashes: [crash],
       moduleProblems: ["b stays"],
       kernelRelease: "6.1.0-test",
     });

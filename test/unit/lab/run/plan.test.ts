@@ -100,23 +100,40 @@ describe("the plan of a run", () => {
 });
 
 describe("a checkpoint of the kernel", () => {
-  const text = "4737\nhello videodev \n[    1.0] hello: loaded\n[    1.1] more\n";
+  const marker = "<12>[    2.5] vexlab: run-1 2: after suite first\n";
+  const text = `4737\nhello videodev \n<6>[    1.0] hello: loaded\n<6>[    1.1] more\n${marker}`;
+  const titles = (crashes: readonly { readonly title: string }[]): string[] =>
+    crashes.map(({ title }) => title);
 
   it("gives taint, modules and the new lines", () => {
-    expect(parseKernelState(text, 4096 + 512)).toEqual({
+    const { crashes, ...state } = parseKernelState(text, 4096 + 512);
+    expect(state).toEqual({
+      time: 2.5,
       taint: 4737,
       modules: new Set(["hello", "videodev"]),
       lines: ["[    1.0] hello: loaded", "[    1.1] more"],
-      evidence: ["the kernel became tainted, D: the kernel died recently, by an oops or BUG"],
     });
+    expect(titles(crashes)).toEqual([
+      "the kernel became tainted, D: the kernel died recently, by an oops or BUG",
+    ]);
   });
 
-  it("takes nothing for evidence that was there before", () => {
-    expect(parseKernelState(text, 128).evidence).toEqual(
+  it("takes nothing for a crash that was there before", () => {
+    expect(titles(parseKernelState(text, 128).crashes)).toEqual(
       // 4737 is 4096 + 512 + 128 + 1.
       ["the kernel became tainted, W: the kernel issued a warning"],
     );
-    expect(parseKernelState("640\n\n[ 1.0] BUG: old\n", undefined).evidence).toEqual([]);
+    expect(parseKernelState("640\n\n<1>[ 1.0] BUG: old\n", undefined).crashes).toEqual([]);
+  });
+
+  it("needs no flag for what a report explains", () => {
+    const oops = "640\n\n<1>[ 1.0] BUG: unable to handle page fault for address: 1\n";
+    expect(titles(parseKernelState(oops, 0).crashes)).toEqual(["page fault"]);
+  });
+
+  it("takes no words of a program for the kernel's", () => {
+    const written = "0\n\n<12>[ 1.0] BUG: unable to handle page fault\nBUG: its second line\n";
+    expect(parseKernelState(written, 0).crashes).toEqual([]);
   });
 
   it("of a guest that answers nonsense has no modules and no lines", () => {
@@ -124,7 +141,7 @@ describe("a checkpoint of the kernel", () => {
       taint: 0,
       modules: new Set(),
       lines: [],
-      evidence: [],
+      crashes: [],
     });
   });
 });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
+import { reportFormat } from "../../../../lab/report/json.ts";
 import { readLastVerdict } from "../../../../lab/run/lastVerdict.ts";
 import type { GuestSource } from "../../../../lab/run/openGuest.ts";
 import { repeatRun } from "../../../../lab/run/repeatRun.ts";
@@ -99,7 +100,7 @@ describe("repetitions", () => {
     expect((await runs()).length).toBe(2);
     expect(await readlink(join(folder, "results/latest"))).toBe(report.runId);
     const written = JSON.parse(await readFile(report.files.json, "utf8")) as object;
-    expect(written).toEqual({ format: 1, ...report });
+    expect(written).toEqual({ format: reportFormat, ...report });
     const { runId, verdict, exitCode, reason } = report;
     const last = await readLastVerdict(join(folder, "stacks"));
     expect(last).toMatchObject({ runId, verdict, exitCode, reason });

@@ -3,6 +3,8 @@ import { GuestError } from "../../../../lab/guest/session.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { runSuites, type RunOutcome } from "../../../../lab/run/runSuites.ts";
 import { everything, type Selection } from "../../../../lab/run/selection.ts";
+import { caseAt } from "../../../../lab/run/suite.ts";
+import type { SuiteResult } from "../../../../lab/run/verdict.ts";
 import { FakeGuest, FakeWitness, plan, type Answer } from "./fakeGuest.ts";
 
 let guest: FakeGuest;
@@ -243,7 +245,7 @@ describe("a module that does not load", () => {
     expect(verdict).toEqual({
       kind: "crashed",
       reason:
-        "the kernel crashed during loading the module for suite first: BUG: kernel NULL pointer dereference",
+        "the kernel crashed during loading the module for suite first: null pointer dereference",
     });
   });
 });
@@ -316,21 +318,59 @@ describe("deadlines", () => {
   });
 });
 
+describe("the case that ran when something happened", () => {
+  const cases = [100, 200, 300].map((milliseconds, index) => ({
+    ...{ suite: "s", name: `case ${index + 1}`, outcome: "passed", milliseconds, diagnostics: [] },
+  })) as SuiteResult["cases"];
+  const suite: SuiteResult = {
+    ...{
+      name: "s",
+      cases,
+      ending: "exited",
+      exitCode: 0,
+      milliseconds: 650,
+      problems: [],
+      tail: [],
+    },
+  };
+
+  it.each([
+    [50.0, undefined],
+    [50.36, "case 1"],
+    [50.5, "case 2"],
+    [50.9, "case 3"],
+    [50.99, undefined],
+  ])("at %s s of a suite of 0.65 s that ended at 51 s", (time, name) => {
+    expect(caseAt(suite, time, 51)).toBe(name);
+  });
+
+  it("is the one that the suite had begun, if it said so", () => {
+    expect(caseAt({ ...suite, underWay: "x" }, 50.5, 51)).toBe("x");
+    expect(caseAt(suite, 50.5)).toBeUndefined();
+  });
+});
+
 describe("a kernel that crashes", () => {
   it("is crashed when the kernel log shows it, whatever the cases say", async () => {
     const oops = [
       "[    3.0] BUG: unable to handle page fault for address: 0000000000001000",
+      "[    3.0] RIP: 0010:hello_write+0xc/0x20 [hello]",
       "[    3.0] Call Trace:",
       "[    3.0] ---[ end trace 0000000000000000 ]---",
     ];
-    const { verdict, suites, evidence } = await run({
+    const { verdict, suites, crashes } = await run({
       [first]: { ...good, then: () => guest.kernelLog.push(...oops) },
     });
     expect(verdict.kind).toBe("crashed");
     expect(verdict.reason).toBe(
-      "the kernel crashed during suite first: BUG: unable to handle page fault for address: 0000000000001000",
+      "the kernel crashed during suite first: page fault in hello_write [hello]",
     );
-    expect(evidence).toEqual(oops);
+    expect(crashes).toMatchObject([
+      {
+        ...{ kind: "oops", function: "hello_write", module: "hello", during: "suite first" },
+        lines: oops.map((line) => line.replace(/^\[.*?\] /, "")),
+      },
+    ]);
     expect(suites[1]?.ending).toBe("notRun");
     expect(index("rmmod")).toBe(-1);
   });
@@ -348,6 +388,58 @@ describe("a kernel that crashes", () => {
     );
     expect(suites[0]).toMatchObject({ underWay: "pulls the plug" });
     expect(suites[0]?.cases[0]?.diagnostics).toEqual([]);
+  });
+
+  it("names the case by the clock of the kernel's log, when the suite has ended", async () => {
+    const warning = "[  100.250000] WARNING: CPU: 0 PID: 1 at /x.c:1 f+0x1/0x2 [hello]";
+    const { verdict, crashes } = await run({
+      [first]: {
+        stdout: "KTAP version 1\n1..2\nok 1 a\n",
+        drip: { pieces: ["ok 2 b\n"], pauseMs: 55 },
+        then: () => {
+          guest.kernelLog.push(warning);
+          guest.kernelTime = 100.28;
+        },
+      },
+      [second]: good,
+    });
+    expect(crashes[0]).toMatchObject({ suite: "first", case: "b" });
+    expect(verdict.reason).toMatch(/during suite first, case "b": warning in f \[hello\]$/);
+  });
+
+  it("shows source lines where they are known, and is none the worse without", async () => {
+    const push = (): number =>
+      guest.kernelLog.push("[    3.0] WARNING: CPU: 0 PID: 1 at /x.c:1 f+0x1/0x2 [hello]");
+    guest.answers.push([first, { ...good, then: push }]);
+    const context = { guest, plan, progress: silentProgress, witness };
+    const write = (text: string): number => log.push(text);
+    const { verdict } = await runSuites({
+      ...context,
+      log: { write },
+      decode: (reports) =>
+        Promise.resolve(
+          reports.map((report) => ({
+            ...report,
+            frames: report.frames.map((frame) => ({ ...frame, source: "x.c:1" })),
+          })),
+        ),
+    });
+    expect(verdict.reason).toMatch(/: warning in f \[hello\] \(x\.c:1\)$/);
+    expect(log).toContain("crash: WARNING: CPU: 0 PID: 1 at /x.c:1 f+0x1/0x2 [hello] x.c:1");
+  });
+
+  it("is crashed when the guest restarts while a suite is silent", async () => {
+    const restart = "[   80.1] hello: oh\r\n[    0.0] Linux version 6.1.0-test\r\n";
+    guest.answers.push([
+      first,
+      { stdout: "1..2\n", hangs: true, then: () => (witness.console = restart) },
+    ]);
+    const slow = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 5_000, timeoutMs: 9_000 }));
+    const { verdict } = await runSuites({
+      ...{ guest, witness, progress: silentProgress, log: { write: () => undefined } },
+      plan: { ...plan, suites: slow },
+    });
+    expect(verdict.reason).toBe("the kernel crashed during suite first: the guest restarted");
   });
 
   it("is crashed when only the taint tells", async () => {
@@ -382,7 +474,7 @@ describe("a kernel that crashes", () => {
       witness,
     });
     expect(verdict.kind).toBe("crashed");
-    expect(verdict.reason).toMatch(/during suite first: Kernel panic - not syncing: Fatal/);
+    expect(verdict.reason).toMatch(/during suite first: panic: Fatal exception/);
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 });

@@ -7,6 +7,7 @@ import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { Phases } from "../../../../lab/report/phases.ts";
+import { reportFormat } from "../../../../lab/report/json.ts";
 import { readLastVerdict } from "../../../../lab/run/lastVerdict.ts";
 import { oneAtATime, type GuestSource } from "../../../../lab/run/openGuest.ts";
 import { lastFailureFile, testRun, type TestRequest } from "../../../../lab/run/testRun.ts";
@@ -62,7 +63,7 @@ it("ends in a verdict with results and markers even when there is no libvirt", a
   expect(report.suites.map((suite) => suite.ending)).toEqual(["notRun"]);
 
   const json = JSON.parse(await readFile(report.files.json, "utf8")) as object;
-  expect(json).toEqual({ format: 1, ...report });
+  expect(json).toEqual({ format: reportFormat, ...report });
   expect(await readFile(report.files.junit, "utf8")).toContain('type="infrastructure-failed"');
   expect(await readFile(report.files.log, "utf8")).toContain(
     "INFRASTRUCTURE-FAILED virsh domstate",

@@ -1,0 +1,175 @@
+/**
+ * What real kernels say of the faults of test/faults, and what is to be recognised in it. The logs are
+ * made by test/faults/record; what is expected is written down here by hand.
+ */
+import { readFileSync, readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { crashReports } from "../../../../lab/console/crashParser.ts";
+import type { CrashKind, CrashReport } from "../../../../lab/console/crashReport.ts";
+
+interface Expected {
+  readonly kind: CrashKind;
+  readonly title: string;
+  readonly function?: string;
+  readonly module?: string;
+  readonly panic?: string;
+}
+
+/** A fault in a function of the module, which the title names. */
+function at(kind: CrashKind, cause: string, name: string, panic?: string): Expected {
+  const more = panic === undefined ? {} : { panic };
+  return { kind, title: `${cause} in ${name} [faults]`, function: name, module: "faults", ...more };
+}
+const nullPointer = at("oops", "null pointer dereference", "fault_null_pointer");
+const hung = at("hung-task", "hung task", "fault_uninterruptible_wait");
+const softLockup = at("soft-lockup", "soft lockup", "fault_soft_lockup");
+const warning = at("warning", "warning", "fault_warn");
+const slab = (what: string, name: string): Expected =>
+  at("slab-corruption", `slab corruption: ${what}`, name);
+
+/** By fault; none for what the kernel does not notice, or says itself to be no fault. */
+const expected: Readonly<Record<string, readonly Expected[]>> = {
+  "null-pointer": [nullPointer],
+  "null-pointer-exit": [nullPointer],
+  "null-pointer-ioctl": [nullPointer],
+  "null-pointer-work": [nullPointer],
+  "null-pointer-panic": [{ ...nullPointer, panic: "Fatal exception" }],
+  "page-fault": [at("oops", "page fault", "fault_page_fault")],
+  "general-protection": [at("oops", "general protection fault", "fault_general_protection")],
+  "invalid-opcode": [at("oops", "invalid opcode", "fault_invalid_opcode")],
+  "divide-error": [at("oops", "divide error", "fault_divide_error")],
+  bug: [at("bug", "kernel BUG", "fault_bug")],
+  warn: [warning],
+  "warn-text": [at("warning", "warning", "fault_warn_text")],
+  "warn-panic": [{ ...warning, panic: "kernel: panic_on_warn set ..." }],
+  panic: [
+    {
+      kind: "panic",
+      title: "panic: fault: nothing goes any more, code N",
+      function: "fault_panic",
+      module: "faults",
+    },
+  ],
+  "init-error": [],
+  "printk-flood": [],
+  "soft-lockup": [softLockup],
+  "soft-lockup-panic": [{ ...softLockup, panic: "softlockup: hung tasks" }],
+  "hard-lockup": [],
+  "rcu-stall": [
+    at("warning", "warning", "fault_rcu_stall"),
+    at("rcu-stall", "RCU stall", "fault_rcu_stall"),
+  ],
+  "endless-loop": [],
+  "scheduling-while-atomic": [
+    at("scheduling-while-atomic", "scheduling while atomic", "fault_scheduling_while_atomic"),
+    { kind: "warning", title: "warning in do_one_initcall", function: "do_one_initcall" },
+  ],
+  "sleeping-in-atomic": [],
+  "uninterruptible-wait": [hung],
+  "hung-task": [hung],
+  "hung-task-panic": [{ ...hung, panic: "hung_task: blocked tasks" }],
+  deadlock: [
+    at("hung-task", "hung task", "take_a_then_b"),
+    at("hung-task", "hung task", "take_b_then_a"),
+  ],
+  "list-add-twice": [at("list-corruption", "list_add corruption", "fault_list_add_twice")],
+  "list-del-twice": [at("list-corruption", "list_del corruption", "fault_list_del_twice")],
+  "slab-overrun": [slab("Right Redzone overwritten", "fault_slab_overrun")],
+  "double-free": [slab("Slab has N allocated objects but N are to be freed", "fault_double_free")],
+  "use-after-free": [slab("Poison overwritten", "fault_use_after_free")],
+  "kmalloc-double-free": [at("bug", "kernel BUG", "fault_kmalloc_double_free")],
+  leak: [
+    slab("Objects remaining in faults_object on __kmem_cache_shutdown()", "fault_leak"),
+    at("warning", "warning", "fault_leak"),
+  ],
+  "kmalloc-leak": [],
+  "stack-overflow": [at("stack-overflow", "stack overflow", "fault_stack_overflow_deeper")],
+  reboot: [{ kind: "reboot", title: "the guest restarted" }],
+  "power-off": [{ kind: "reboot", title: "the guest shut down" }],
+  "stop-timer": [],
+  "sysrq-panic": [
+    { kind: "panic", title: "panic: sysrq triggered crash", function: "sysrq_handle_crash" },
+  ],
+  "two-warnings": [warning, at("warning", "warning", "fault_warn_text")],
+  "two-processors": [nullPointer],
+  "root-disk-error": [{ kind: "root-disk-error", title: "error on the root disk: ext4" }],
+  "user-fault": [],
+  imitation: [],
+  "healthy-boot": [],
+};
+
+/** What is peculiar to a kernel. */
+const peculiar: Readonly<Record<string, typeof expected>> = {
+  "6.1": {},
+  "6.12": {
+    // The grace period of RCU happened to be kept by the other processor.
+    "hard-lockup": [at("rcu-stall", "RCU stall", "fault_hard_lockup")],
+    // It falls silent: there is nothing to be recognised.
+    "stack-overflow": [],
+    leak: [
+      slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
+      at("warning", "warning", "fault_leak"),
+    ],
+  },
+};
+
+const folder = new URL("../../../fixtures/console/", import.meta.url);
+const read = (file: string): string => readFileSync(new URL(file, folder), "utf8");
+
+const brief = ({ kind, title, module, panic, ...report }: CrashReport): Expected => ({
+  ...{ kind, title },
+  ...(report.function !== undefined && { function: report.function }),
+  ...(module !== undefined && { module }),
+  ...(panic !== undefined && { panic }),
+});
+
+describe.each(Object.keys(peculiar))("kernel %s", (kernel) => {
+  const logs = readdirSync(new URL(`${kernel}/`, folder)).map((name) => name.replace(/\.log$/, ""));
+
+  it("has a log of each fault", () => {
+    expect(logs.toSorted()).toEqual([...Object.keys(expected), "out-of-memory"].toSorted());
+  });
+
+  it.each(logs.filter((fault) => fault in expected))("%s", (fault) => {
+    const text = read(`${kernel}/${fault}.log`);
+    expect(text).toMatch(new RegExp(`^# kernel ${kernel}\\.\\S+, fault ${fault}\\n`));
+    expect(crashReports(text).map(brief)).toEqual(peculiar[kernel]?.[fault] ?? expected[fault]);
+  });
+
+  // How many processes it kills is a matter of luck.
+  it("out-of-memory", () => {
+    const [first, ...others] = crashReports(read(`${kernel}/out-of-memory.log`));
+    expect(first && brief(first)).toEqual(
+      at("out-of-memory", "out of memory", "fault_out_of_memory"),
+    );
+    for (const other of others) expect(other.kind).toBe("out-of-memory");
+  });
+
+  it("keeps the whole trace", () => {
+    const [report] = crashReports(read(`${kernel}/null-pointer-ioctl.log`));
+    expect(report?.lines[0]).toBe(
+      "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+    );
+    expect(report?.lines.at(-1)).toBe("---[ end trace 0000000000000000 ]---");
+    const reliable = report?.frames.filter((frame) => frame.reliable);
+    expect(reliable?.slice(0, 4).map((frame) => frame.function)).toEqual([
+      ...["fault_null_pointer", "make_fault", "faults_ioctl", "__x64_sys_ioctl"],
+    ]);
+  });
+});
+
+it("logs of healthy and failed boots hold no crash but what happened", () => {
+  const found = readdirSync(folder)
+    .filter((name) => name.endsWith(".log"))
+    .map((name) => [name, crashReports(read(name)).map(({ kind }) => kind)] as const);
+  expect(Object.fromEntries(found)).toEqual({
+    "cloud-init-error.log": [],
+    "emergency-mode.log": [],
+    "init-missing.log": ["panic"],
+    "initramfs-shell.log": [],
+    "initrd-no-root-disk.log": ["panic"],
+    "out-of-memory.log": ["out-of-memory"],
+    "root-not-mounted.log": ["panic"],
+    "whole-boot.log": [],
+  });
+});

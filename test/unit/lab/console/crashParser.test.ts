@@ -1,0 +1,250 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { CrashParser, crashReports, showsEnd } from "../../../../lab/console/crashParser.ts";
+import type { CrashReport } from "../../../../lab/console/crashReport.ts";
+
+const stamped = (lines: readonly string[], prefix = "[   80.000001] "): string =>
+  lines.map((line) => `${prefix}${line}\n`).join("");
+
+/** An oops in a function of that name. */
+const oops = (name: string): string[] => [
+  "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+  "Oops: 0002 [#1] PREEMPT SMP NOPTI",
+  "CPU: 0 PID: 315 Comm: insmod Tainted: G           OE",
+  `RIP: 0010:${name}+0xc/0x20 [hello]`,
+  "Code: 48 98 c3 cc",
+  "Call Trace:",
+  " <TASK>",
+  ` ${name}_caller+0x5/0x10 [hello]`,
+  " do_syscall_64+0x5d/0xb0",
+  " </TASK>",
+  "---[ end trace 0000000000000000 ]---",
+];
+const titleOf = (name: string): string => `null pointer dereference in ${name} [hello]`;
+const titles = (text: string): string[] => crashReports(text).map(({ title }) => title);
+
+function inChunks(chunks: readonly string[]): CrashReport[] {
+  const parser = new CrashParser();
+  return [...chunks.flatMap((chunk) => parser.push(chunk)), ...parser.end()];
+}
+
+describe("reports that come at once", () => {
+  it("are told apart by who prints", () => {
+    const [one, two] = [oops("one"), oops("two")];
+    const text = one.map(
+      (line, index) =>
+        stamped([line], "[   80.000001][  T315] ") +
+        stamped([two[index] ?? ""], "[   80.000001][    C1] "),
+    );
+    const reports = crashReports(text.join(""));
+    expect(reports.map(({ title }) => title)).toEqual([titleOf("one"), titleOf("two")]);
+    expect(reports.map(({ lines }) => lines)).toEqual([one, two]);
+  });
+
+  it("are both found when nobody says who prints", () => {
+    const text = stamped([...oops("one").slice(0, 7), ...oops("two")]);
+    expect(titles(text)).toEqual([titleOf("one"), titleOf("two")]);
+  });
+
+  it("are found behind a line that another message cuts", () => {
+    const [first = "", ...rest] = oops("one");
+    const torn = `[   80.0] hello: wri[   80.1] ${first}\n${stamped(rest)}`;
+    expect(titles(torn)).toEqual([titleOf("one")]);
+    const prompt = `hello login: [   80.1] ${first}\n${stamped(rest)}`;
+    expect(titles(prompt)).toEqual([titleOf("one")]);
+  });
+});
+
+describe("a report that is cut", () => {
+  it("by a panic has the panic's reason", () => {
+    const text = stamped([
+      ...oops("one").slice(0, 5),
+      "Kernel panic - not syncing: Fatal exception in interrupt",
+      "Kernel Offset: 0x1000000 from 0xffffffff81000000",
+      "---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---",
+    ]);
+    expect(crashReports(text)).toMatchObject([
+      { title: titleOf("one"), panic: "Fatal exception in interrupt" },
+    ]);
+    expect(showsEnd(text)).toBe(true);
+  });
+
+  it("by the end of the text is still one", () => {
+    expect(titles(stamped(oops("one").slice(0, 4)))).toEqual([titleOf("one")]);
+    expect(titles("[   80.0] BUG: kernel NULL pointer dereference")).toEqual([
+      "null pointer dereference",
+    ]);
+  });
+
+  it("is a panic that says of a stack that it is full", () => {
+    const text = stamped([
+      "Kernel panic - not syncing: corrupted stack end detected inside scheduler",
+      "Call Trace:",
+      " hello_recurse+0x1/0x2 [hello]",
+    ]);
+    expect(crashReports(text)).toMatchObject([
+      {
+        kind: "stack-overflow",
+        title: "stack overflow in hello_recurse [hello]",
+        panic: "corrupted stack end detected inside scheduler",
+      },
+    ]);
+    expect(showsEnd(text)).toBe(true);
+  });
+
+  it("has a panic of its own when nothing came before, or long before", () => {
+    const panic = "Kernel panic - not syncing: Fatal exception";
+    expect(titles(stamped([panic]))).toEqual(["panic: Fatal exception"]);
+    expect(titles(stamped(oops("one")) + stamped([panic], "[  200.0] "))).toEqual([
+      titleOf("one"),
+      "panic: Fatal exception",
+    ]);
+  });
+});
+
+describe("what comes behind a trace", () => {
+  const hung = [
+    "INFO: task insmod:315 blocked for more than 4 seconds.",
+    "Call Trace:",
+    " <TASK>",
+    " __schedule+0x351/0xa00",
+    " hello_wait+0x16/0x40 [hello]",
+    " </TASK>",
+  ];
+
+  it("is no part of the report", () => {
+    const [report] = crashReports(stamped([...hung, "hello: goes on", "hello: and on"]));
+    expect(report?.lines).toEqual(hung);
+  });
+
+  it("is not even when it looks like one, after some seconds", () => {
+    const later = stamped([" other+0x1/0x2 [other]", "CPU: 1 PID: 12"], "[   85.0] ");
+    const [report] = crashReports(stamped(hung) + later);
+    expect(report?.lines).toEqual(hung);
+    expect(report?.title).toBe("hung task in hello_wait [hello]");
+  });
+});
+
+describe("words of programs", () => {
+  const imitation = oops("fake");
+  const before = stamped(["hello: loaded"]);
+
+  it.each([
+    ["without a time, where the kernel prints times", before + stamped(imitation, "")],
+    ["with a user's priority", stamped(imitation, "<12>[   80.0] ")],
+    ["as a second line of a user's message", `<12>[   80.0] a\n${stamped(imitation, "")}`],
+    ["in the journal's form", stamped(imitation, "[   80.0] sh[312]: [   80.0] ")],
+    ["of the journal without a time", before + stamped(imitation, "sh[312]: [   80.0] ")],
+    ["of an earlier message", "[   80.0] hello: said [   12.0] BUG: unable to handle it\n"],
+    ["that died of a fault", stamped(["traps: sh[1] general protection fault ip:1 sp:1 error:0"])],
+  ])("%s are no crash", (_, text) => {
+    expect(titles(text)).toEqual([]);
+  });
+
+  it("with the kernel's priority are the kernel's", () => {
+    expect(titles(stamped(oops("one"), "<1>[   80.0] "))).toEqual([titleOf("one")]);
+  });
+});
+
+describe("a group of processes", () => {
+  it("that runs out of the memory it was given is no crash", () => {
+    const lines = [
+      "stress invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+      "Call Trace:",
+      " dump_stack_lvl+0x44/0x5c",
+      "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/",
+      "Memory cgroup out of memory: Killed process 12 (stress)",
+    ];
+    expect(titles(stamped(lines))).toEqual([]);
+    expect(titles(stamped(lines.slice(0, 3)))).toEqual(["out of memory"]);
+  });
+});
+
+describe("a restart", () => {
+  const begins = "[    0.000000] Linux version 6.1.0-56-amd64\n";
+
+  it("is no crash at the beginning, and one later", () => {
+    expect(titles(begins)).toEqual([]);
+    expect(titles(`${begins}[    1.0] hello\n${begins}`)).toEqual(["the guest restarted"]);
+    expect(titles(`${stamped(["reboot: Restarting system"])}${begins}`)).toEqual([
+      "the guest restarted",
+    ]);
+  });
+});
+
+describe("what else a console holds", () => {
+  it("colours and bytes that are no text do not hide a report", () => {
+    const noise = "\u0000\u001b[1;31m\u0007";
+    const text = stamped(oops("one"), `\ufffd${noise}[   80.0] ${noise}`);
+    expect(titles(text.replaceAll("\n", "\r\n"))).toEqual([titleOf("one")]);
+  });
+
+  it("never throws", () => {
+    const piece = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(...oops("one"), "\n", "[ 80.0] ", "<4>", "Kernel panic - not syncing: x"),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => {
+        crashReports(pieces.join(""));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("may be cut anywhere", () => {
+    const text = stamped([...oops("one"), "hello: between", ...oops("two")]);
+    const whole = inChunks([text]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(text.length), { maxLength: 12 }), (cuts) => {
+        const places = [0, ...cuts.toSorted((a, b) => a - b), text.length];
+        const chunks = places.map((place, index) => text.slice(place, places[index + 1] ?? place));
+        expect(inChunks(chunks)).toEqual(whole);
+      }),
+    );
+  });
+
+  it("never hides a report by what stands between reports", () => {
+    const line = fc
+      .string({ unit: "binary", maxLength: 80 })
+      .map((text) => text.replace(/[\r\n]/g, ""))
+      // A line that is itself a message of the kernel is no noise.
+      .filter((text) => !/\[ *\d+\.\d+\]|^<\d/.test(text));
+    const lines = fc.array(line, { maxLength: 8 });
+    fc.assert(
+      fc.property(lines, lines, lines, (...noise) => {
+        const [a, b, c] = noise.map((each) => each.map((text) => `${text}\n`).join(""));
+        const text = `[    1.0] up\n${a}${stamped(oops("one"))}${b}${stamped(oops("two"))}${c}`;
+        expect(titles(text)).toEqual([titleOf("one"), titleOf("two")]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("takes time in proportion to its length, whatever it is", () => {
+    const seconds = (text: string): number => {
+      const began = performance.now();
+      inChunks(text.match(/[^]{1,65536}/g) ?? []);
+      return (performance.now() - began) / 1000;
+    };
+    const hard = [
+      "a".repeat(8000),
+      "[   80.000001] ".repeat(500),
+      `[   80.0] WARNING: possible ${"x ".repeat(3900)}`,
+      `[   80.0] WARNING: ${"a".repeat(7000)}`,
+      `[   80.0] BUG: KASAN: ${"in ".repeat(2500)}`,
+      `[   80.0] BUG: ${"f+0x1/0x".repeat(900)}`,
+      `[   80.0] ${"_a".repeat(3900)}`,
+      `[   80.0] BUG a (Tainted: ${"(".repeat(7000)}`,
+    ];
+    for (const line of hard) expect(seconds(`${line}\n`.repeat(60))).toBeLessThan(2);
+  });
+
+  it("is not kept: a report of gigabytes is cut", () => {
+    const endless = [...oops("one").slice(0, -1), ...Array<string>(5000).fill(" f+0x1/0x2")];
+    const [report] = crashReports(stamped(endless));
+    expect(report?.lines.length).toBeLessThanOrEqual(250);
+    const storm = stamped(oops("one")).repeat(500);
+    expect(crashReports(storm)).toHaveLength(1);
+  });
+});
