@@ -10,6 +10,7 @@ import type { BuildResult } from "../build/result.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { stopDomain } from "../guest/power.ts";
+import { openImage } from "../image/image.ts";
 import { writeJson } from "../report/json.ts";
 import { writeJunit } from "../report/junit.ts";
 import { logFile, type LogFile } from "../report/log.ts";
@@ -18,14 +19,15 @@ import { named, type Progress } from "../report/progress.ts";
 import { claimRunFiles, pointLatest, type RunFiles } from "../report/results.ts";
 import { renderTable } from "../report/table.ts";
 import { consoleWitness } from "./consoleWitness.ts";
+import { decodeCrashes } from "./decodeCrashes.ts";
 import { writeLastVerdict } from "./lastVerdict.ts";
 import { oneLine } from "./judge.ts";
-import { planRun, type RunPlan } from "./plan.ts";
+import { moduleName, planRun, type RunPlan } from "./plan.ts";
 import { describeSelection, type Selection } from "./selection.ts";
 import { mergeOutcomes } from "./mergeOutcomes.ts";
 import { ownGuest, type GuestSource, type OpenGuest } from "./openGuest.ts";
 import type { GuestPlace } from "./readyGuest.ts";
-import { runSuites, type RunOutcome } from "./runSuites.ts";
+import { runSuites, type RunContext, type RunOutcome } from "./runSuites.ts";
 import { notRun } from "./suite.ts";
 import {
   exitCodeOf,
@@ -209,12 +211,38 @@ async function inGuest(
       witness,
       phases,
       fresh: open.fresh,
+      decode: decoder(request, log),
       ...(signal && { signal }),
     });
     return { outcome, console: await witness.consoleSinceStart() };
   } finally {
     await phases.time("end", () => open.close());
   }
+}
+
+/** Finds the source lines of crashes in the modules that the build has made. */
+function decoder(
+  { build, manifest }: TestRequest,
+  log: LogFile,
+): NonNullable<RunContext["decode"]> {
+  const { folder, imageId } = build;
+  const modules = new Map(
+    manifest.module.artefacts.map((file) => [
+      moduleName(file),
+      join(folder, manifest.module.folder, file),
+    ]),
+  );
+  return async (reports) => {
+    try {
+      const { sysroot } = await openImage(imageId);
+      return await decodeCrashes(reports, { folder, modules, sysroot }, log);
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      // The image may be gone by now.
+      log.write(`no source lines: ${error.message}`);
+      return reports;
+    }
+  };
 }
 
 /** The outcome of a run that got no guest. */
