@@ -125,6 +125,22 @@ describe("what comes behind a trace", () => {
   });
 });
 
+describe("a damaged object", () => {
+  it("is the doing of who is in the trace, not of who allocated it", () => {
+    const report = [
+      "BUG hello_cache (Tainted: G           OE     ): Right Redzone overwritten",
+      "Allocated in hello_make+0x76/0xd0 [hello] age=5 cpu=0 pid=391",
+      " hello_make+0x76/0xd0 [hello]",
+      "Call Trace:",
+      " dump_stack_lvl+0x44/0x5c",
+      " hello_break+0x16/0x40 [hello]",
+    ];
+    const [found] = crashReports(stamped(report));
+    expect(found?.title).toBe("slab corruption: Right Redzone overwritten in hello_break [hello]");
+    expect(found?.frames.map((frame) => frame.function)).toContain("hello_make");
+  });
+});
+
 describe("words of programs", () => {
   const imitation = oops("fake");
   const before = stamped(["hello: loaded"]);
@@ -241,9 +257,12 @@ describe("what else a console holds", () => {
   });
 
   it("is not kept: a report of gigabytes is cut", () => {
+    const fatal = "Kernel panic - not syncing: Fatal exception";
     const endless = [...oops("one").slice(0, -1), ...Array<string>(5000).fill(" f+0x1/0x2")];
     const [report] = crashReports(stamped(endless));
     expect(report?.lines.length).toBeLessThanOrEqual(250);
+    const panics = stamped([...oops("one"), ...Array<string>(5000).fill(fatal)]);
+    expect(crashReports(panics)[0]?.lines.length).toBeLessThanOrEqual(250);
     const storm = stamped(oops("one")).repeat(500);
     expect(crashReports(storm)).toHaveLength(1);
   });
