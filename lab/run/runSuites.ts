@@ -270,9 +270,13 @@ class Run {
 
   private async lastWords(): Promise<CrashReport[]> {
     const until = performance.now() + (this.context.lastWordsMs ?? lastWordsMs);
+    let before: string | undefined;
     for (;;) {
       const text = await this.context.witness.consoleSinceStart();
-      if (showsEnd(text) || performance.now() >= until) return crashReports(text);
+      // The trace of a panic comes after what it is called by.
+      const complete = text === before && showsEnd(text);
+      if (complete || performance.now() >= until) return crashReports(text);
+      before = text;
       await delay(Math.min(consoleIntervalMs / 2, until - performance.now() + 1));
     }
   }

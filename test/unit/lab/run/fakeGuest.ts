@@ -12,8 +12,8 @@ export interface Answer {
   readonly stderr?: string;
   /** Printed piece by piece after `stdout`, with this pause before each. */
   readonly drip?: { readonly pieces: readonly string[]; readonly pauseMs: number };
-  /** Never ends by itself: only an abort ends it. */
-  readonly hangs?: boolean;
+  /** Never ends by itself: only an abort ends it, or nothing at all. */
+  readonly hangs?: true | "for ever";
   /** Fails like this after its output. */
   readonly fails?: GuestError;
   /** Called when the command has printed its output. */
@@ -50,6 +50,7 @@ export class FakeGuest implements Guest {
     }
     answer.then?.();
     if (answer.fails) throw answer.fails;
+    if (answer.hangs === "for ever") await new Promise(() => undefined);
     if (answer.hangs) await this.untilAborted(options.signal);
     const { exitCode = 0, stdout = "", stderr = "" } = answer;
     return { exitCode, signal: null, stdout, stderr, milliseconds: 1 };

@@ -462,7 +462,7 @@ describe("a kernel that crashes", () => {
     const panic = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
     guest.answers.push([
       first,
-      { stdout: "1..2\n", hangs: true, then: () => (witness.console = panic) },
+      { stdout: "1..2\n", hangs: "for ever", then: () => (witness.console = panic) },
     ]);
     const slow = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 5_000, timeoutMs: 9_000 }));
     const began = performance.now();
