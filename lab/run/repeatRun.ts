@@ -4,7 +4,8 @@ import { forgetRun, pointLatest } from "../report/results.ts";
 import { writeJson } from "../report/json.ts";
 import { gravity } from "./mergeOutcomes.ts";
 import { seedOf } from "./order.ts";
-import { recordVerdict, testRun, type TestRequest } from "./testRun.ts";
+import type { TestRequest } from "./testRequest.ts";
+import { recordVerdict, testRun } from "./testRun.ts";
 import type { RepetitionResult, RunReport } from "./verdict.ts";
 
 export interface Repetitions {

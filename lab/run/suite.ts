@@ -119,7 +119,8 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
 /** Fails when the guest's kernel has come to its end. */
 function death(died: AbortSignal | undefined): Promise<never> {
   return new Promise((_, reject) => {
-    const fail = (): void => reject(new GuestError("lost", "the guest's kernel has come to an end"));
+    const fail = (): void =>
+      reject(new GuestError("lost", "the guest's kernel has come to an end"));
     if (died?.aborted) fail();
     else died?.addEventListener("abort", fail, { once: true });
   });

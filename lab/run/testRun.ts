@@ -4,31 +4,20 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pLimit from "p-limit";
 import writeFileAtomic from "write-file-atomic";
-import type { BuildResult } from "../build/result.ts";
-import { ExitCode, LabError } from "../config/errors.ts";
-import type { Manifest } from "../config/manifest.ts";
 import { stopDomain } from "../guest/power.ts";
-import { openImage } from "../image/image.ts";
 import { writeJson } from "../report/json.ts";
 import { writeJunit } from "../report/junit.ts";
 import { logFile, type LogFile } from "../report/log.ts";
-import { Phases } from "../report/phases.ts";
-import { named, type Progress } from "../report/progress.ts";
+import type { Progress } from "../report/progress.ts";
 import { claimRunFiles, pointLatest, type RunFiles } from "../report/results.ts";
 import { renderTable } from "../report/table.ts";
-import { consoleWitness } from "./consoleWitness.ts";
-import { decodeCrashes } from "./decodeCrashes.ts";
+import { outcomeOf } from "./inGuests.ts";
 import { writeLastVerdict } from "./lastVerdict.ts";
-import { oneLine } from "./judge.ts";
-import { moduleName, planRun, type RunPlan } from "./plan.ts";
-import { describeSelection, type Selection } from "./selection.ts";
-import { mergeOutcomes } from "./mergeOutcomes.ts";
-import { ownGuest, type GuestSource, type OpenGuest } from "./openGuest.ts";
+import { planRun, type RunPlan } from "./plan.ts";
 import type { GuestPlace } from "./readyGuest.ts";
-import { runSuites, type RunContext, type RunOutcome } from "./runSuites.ts";
-import { notRun } from "./suite.ts";
+import { describeSelection } from "./selection.ts";
+import type { TestRequest } from "./testRequest.ts";
 import {
   exitCodeOf,
   type Repetition,
@@ -36,31 +25,6 @@ import {
   type Verdict,
   type VerdictKind,
 } from "./verdict.ts";
-
-export interface TestRequest {
-  readonly stack: string;
-  readonly guest: GuestPlace;
-  readonly build: BuildResult;
-  readonly manifest: Manifest;
-  /** The folder of results. */
-  readonly results: string;
-  /** Which suites and cases; all when undefined. */
-  readonly selection?: Selection;
-  /** Decides a random order; the manifest's order when undefined. */
-  readonly seed?: number;
-  /** Which of several runs of the same this is. */
-  readonly repetition?: Repetition;
-  /** Suites that run before the others; the report has all in the order of the plan. */
-  readonly first?: readonly string[];
-  /** Where the run's guests come from; the stack's own by default. */
-  readonly source?: GuestSource;
-  /** How many suites run at once, each in a guest of its own; 1 by default: all in one guest. */
-  readonly jobs?: number;
-  /** Takes the time of the run's parts. */
-  readonly phases?: Phases;
-  /** Whether the guest is stopped after the run. */
-  readonly stopAfter: boolean;
-}
 
 /** The marker of a failed run; `destroy` removes it with the stack's folder. */
 export const lastFailureFile = (stackFolder: string): string => join(stackFolder, "last-failure");
@@ -134,134 +98,6 @@ function inRepetition(verdict: Verdict, repetition: Repetition | undefined): Ver
 function firstOf(suites: RunPlan["suites"], first: readonly string[]): RunPlan["suites"] {
   const isFirst = ({ name }: { readonly name: string }): boolean => first.includes(name);
   return [...suites.filter(isFirst), ...suites.filter((suite) => !isFirst(suite))];
-}
-
-interface Outcome {
-  readonly outcome: RunOutcome;
-  /** What the guest's console showed meanwhile. */
-  readonly console: string;
-}
-
-/** All suites in one guest, or each in one of its own, some at once. */
-async function outcomeOf(
-  request: TestRequest,
-  plan: RunPlan,
-  progress: Progress,
-  log: LogFile,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  const jobs = request.jobs ?? 1;
-  if (jobs === 1 || plan.suites.length < 2) return inGuest(request, plan, progress, log, signal);
-  const limit = pLimit(jobs);
-  // One for all: the stack's own guest takes its runs one after the other.
-  const source = request.source ?? ownGuest(request.guest);
-  const parts = await Promise.allSettled(
-    plan.suites.map((suite) => {
-      const part = { ...plan, suites: [suite] };
-      const own = named(progress, suite.name);
-      return limit(() => inGuest({ ...request, source }, part, own, log, signal));
-    }),
-  );
-  const outcomes = parts.map((part) => {
-    // Thrown when all have ended: no guest is left behind.
-    if (part.status === "rejected") throw part.reason;
-    return part.value;
-  });
-  return {
-    outcome: mergeOutcomes(
-      outcomes.map(({ outcome }) => outcome),
-      plan.selection,
-    ),
-    console: outcomes.map(({ console }) => console).join("\n"),
-  };
-}
-
-async function inGuest(
-  request: TestRequest,
-  plan: RunPlan,
-  progress: Progress,
-  log: LogFile,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  const { guest: place, phases = new Phases() } = request;
-  const source = request.source ?? ownGuest(place);
-  // Of several parts, those that had not begun.
-  if (signal?.aborted) return withoutGuest(plan, "cancelled", "cancelled before a guest was ready");
-  let open: OpenGuest;
-  try {
-    open = await phases.time("guest", () => source(plan, progress, log, signal));
-    log.write("the guest is ready");
-  } catch (error) {
-    // The terminal's Ctrl-C ends the programs that were being waited for as well, with other errors.
-    const cancelled = signal?.aborted === true && error instanceof Error;
-    if (!(error instanceof LabError) && !cancelled) throw error;
-    const next = error instanceof LabError ? error.next : undefined;
-    log.write([error.message, next ?? ""].join("\n").trim());
-    const kind = error instanceof LabError && !cancelled ? kindOf(error.exitCode) : "cancelled";
-    // The rest of the message, such as lines of the console, is in the log.
-    return withoutGuest(plan, kind, error.message.split("\n")[0] ?? "");
-  }
-  try {
-    const witness = await consoleWitness(open.consoleFile, open.domain, place.libvirtUri);
-    const outcome = await runSuites({
-      guest: open.guest,
-      plan,
-      progress,
-      log,
-      witness,
-      phases,
-      fresh: open.fresh,
-      decode: decoder(request, log),
-      ...(signal && { signal }),
-    });
-    return { outcome, console: await witness.consoleSinceStart() };
-  } finally {
-    await phases.time("end", () => open.close());
-  }
-}
-
-/** Finds the source lines of crashes in the modules that the build has made. */
-function decoder(
-  { build, manifest }: TestRequest,
-  log: LogFile,
-): NonNullable<RunContext["decode"]> {
-  const { folder, imageId } = build;
-  const modules = new Map(
-    manifest.module.artefacts.map((file) => [
-      moduleName(file),
-      join(folder, manifest.module.folder, file),
-    ]),
-  );
-  return async (reports) => {
-    try {
-      const { sysroot } = await openImage(imageId);
-      return await decodeCrashes(reports, { folder, modules, sysroot }, log);
-    } catch (error) {
-      if (!(error instanceof LabError)) throw error;
-      // The image may be gone by now.
-      log.write(`no source lines: ${error.message}`);
-      return reports;
-    }
-  };
-}
-
-/** The outcome of a run that got no guest. */
-function withoutGuest(plan: RunPlan, kind: VerdictKind, reason: string): Outcome {
-  const outcome = {
-    verdict: { kind, reason: oneLine(reason) },
-    suites: plan.suites.map(notRun),
-    moduleProblems: [],
-    crashes: [],
-    kernelRelease: "",
-  };
-  return { outcome, console: "" };
-}
-
-/** The verdict on a guest that did not get ready. */
-function kindOf(exitCode: ExitCode): VerdictKind {
-  if (exitCode === ExitCode.hung) return "hung";
-  if (exitCode === ExitCode.crashed) return "crashed";
-  return "infrastructure-failed";
 }
 
 async function write(

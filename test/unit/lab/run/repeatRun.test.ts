@@ -9,7 +9,7 @@ import { reportFormat } from "../../../../lab/report/json.ts";
 import { readLastVerdict } from "../../../../lab/run/lastVerdict.ts";
 import type { GuestSource } from "../../../../lab/run/openGuest.ts";
 import { repeatRun } from "../../../../lab/run/repeatRun.ts";
-import type { TestRequest } from "../../../../lab/run/testRun.ts";
+import type { TestRequest } from "../../../../lab/run/testRequest.ts";
 import { FakeGuest } from "./fakeGuest.ts";
 
 let folder: string;

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdtemp, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,12 +6,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
+import { GuestError } from "../../../../lab/guest/session.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { Phases } from "../../../../lab/report/phases.ts";
 import { reportFormat } from "../../../../lab/report/json.ts";
 import { readLastVerdict } from "../../../../lab/run/lastVerdict.ts";
 import { oneAtATime, type GuestSource } from "../../../../lab/run/openGuest.ts";
-import { lastFailureFile, testRun, type TestRequest } from "../../../../lab/run/testRun.ts";
+import type { TestRequest } from "../../../../lab/run/testRequest.ts";
+import { lastFailureFile, testRun } from "../../../../lab/run/testRun.ts";
 import { FakeGuest, type Answer } from "./fakeGuest.ts";
 
 let folder: string;
@@ -157,6 +160,33 @@ describe("several suites at once", () => {
     await testRun({ ...request, source: source(), selection: only("b") }, silentProgress);
     expect(opened).toEqual(["a+b+c+d", "b"]);
     expect(closed).toEqual(opened);
+  });
+
+  it("go on in another guest after a crash, as long as each comes further", async () => {
+    const panic = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
+    const dying: GuestSource = async (plan, ...rest) => {
+      const { guest, ...opened } = await source()(plan, ...rest);
+      const dies = (suite: string): [string, Answer] => [
+        `tests/${suite}`,
+        {
+          stdout: "KTAP version 1\n1..1\n",
+          then: () => writeFileSync(opened.consoleFile, panic),
+          fails: new GuestError("lost", "connection lost"),
+        },
+      ];
+      (guest as FakeGuest).answers.unshift(dies("b"), dies("d"));
+      return { guest, ...opened };
+    };
+    const report = await testRun({ ...request, source: dying, jobs: 1 }, silentProgress);
+    expect(opened).toEqual(["a+b+c+d", "c+d"]);
+    expect(closed).toEqual(opened);
+    expect(report).toMatchObject({
+      verdict: "crashed",
+      reason: expect.stringContaining("during suite b") as string,
+    });
+    expect(report.suites.map(({ name, ending }) => `${name} ${ending}`)).toEqual([
+      ...["a exited", "b connectionLost", "c exited", "d connectionLost"],
+    ]);
   });
 
   it("go on without the one that gets no guest", async () => {

@@ -1,0 +1,179 @@
+/**
+ * The suites of a run in the guests that it takes: one for all as far as it lives, or one for each. No
+ * guest is left behind, and one that can't be had is a verdict.
+ */
+import { join } from "node:path";
+import pLimit from "p-limit";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { openImage } from "../image/image.ts";
+import type { LogFile } from "../report/log.ts";
+import { Phases } from "../report/phases.ts";
+import { named, type Progress } from "../report/progress.ts";
+import { consoleWitness } from "./consoleWitness.ts";
+import { decodeCrashes } from "./decodeCrashes.ts";
+import { oneLine } from "./judge.ts";
+import { mergeOutcomes } from "./mergeOutcomes.ts";
+import { ownGuest, type OpenGuest } from "./openGuest.ts";
+import { moduleName, type RunPlan } from "./plan.ts";
+import { runSuites, type RunContext, type RunOutcome } from "./runSuites.ts";
+import { notRun } from "./suite.ts";
+import type { TestRequest } from "./testRequest.ts";
+import type { VerdictKind } from "./verdict.ts";
+
+export interface Outcome {
+  readonly outcome: RunOutcome;
+  /** What the guest's console showed meanwhile. */
+  readonly console: string;
+}
+
+/** All suites in one guest as far as it lives, or each in one of its own, some at once. */
+export async function outcomeOf(
+  request: TestRequest,
+  plan: RunPlan,
+  progress: Progress,
+  log: LogFile,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const jobs = request.jobs ?? 1;
+  if (jobs === 1 || plan.suites.length < 2) return inGuests(request, plan, progress, log, signal);
+  const limit = pLimit(jobs);
+  // One for all: the stack's own guest takes its runs one after the other.
+  const source = request.source ?? ownGuest(request.guest);
+  const parts = await Promise.allSettled(
+    plan.suites.map((suite) => {
+      const part = { ...plan, suites: [suite] };
+      const own = named(progress, suite.name);
+      return limit(() => inGuest({ ...request, source }, part, own, log, signal));
+    }),
+  );
+  const outcomes = parts.map((part) => {
+    // Thrown when all have ended: no guest is left behind.
+    if (part.status === "rejected") throw part.reason;
+    return part.value;
+  });
+  return merged(outcomes, plan);
+}
+
+function merged(parts: readonly Outcome[], { selection }: RunPlan): Outcome {
+  return {
+    outcome: mergeOutcomes(
+      parts.map(({ outcome }) => outcome),
+      selection,
+    ),
+    console: parts.map(({ console }) => console).join("\n"),
+  };
+}
+
+/** All suites in one guest; those that a crash or a hang of it has left over, in another one. */
+async function inGuests(
+  request: TestRequest,
+  plan: RunPlan,
+  progress: Progress,
+  log: LogFile,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const parts: Outcome[] = [];
+  for (let left = plan.suites; ;) {
+    const part = await inGuest(request, { ...plan, suites: left }, progress, log, signal);
+    const { verdict, suites } = part.outcome;
+    const ran = suites.filter(({ ending }) => ending !== "notRun");
+    const rest = left.filter(({ name }) => !ran.some((suite) => suite.name === name));
+    const broken = verdict.kind === "crashed" || verdict.kind === "hung";
+    // Where not even one suite was begun, the next guest would come no further.
+    if (!broken || ran.length === 0 || rest.length === 0 || signal?.aborted)
+      return parts.length === 0 ? part : merged([...parts, part], plan);
+    parts.push({ ...part, outcome: { ...part.outcome, suites: ran } });
+    left = rest;
+    const others = `${verdict.reason}; the other suites run in another guest`;
+    progress.line(others);
+    log.write(others);
+  }
+}
+
+async function inGuest(
+  request: TestRequest,
+  plan: RunPlan,
+  progress: Progress,
+  log: LogFile,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  const { guest: place, phases = new Phases() } = request;
+  const source = request.source ?? ownGuest(place);
+  // Of several parts, those that had not begun.
+  if (signal?.aborted) return withoutGuest(plan, "cancelled", "cancelled before a guest was ready");
+  let open: OpenGuest;
+  try {
+    open = await phases.time("guest", () => source(plan, progress, log, signal));
+    log.write("the guest is ready");
+  } catch (error) {
+    // The terminal's Ctrl-C ends the programs that were being waited for as well, with other errors.
+    const cancelled = signal?.aborted === true && error instanceof Error;
+    if (!(error instanceof LabError) && !cancelled) throw error;
+    const next = error instanceof LabError ? error.next : undefined;
+    log.write([error.message, next ?? ""].join("\n").trim());
+    const kind = error instanceof LabError && !cancelled ? kindOf(error.exitCode) : "cancelled";
+    // The rest of the message, such as lines of the console, is in the log.
+    return withoutGuest(plan, kind, error.message.split("\n")[0] ?? "");
+  }
+  try {
+    const witness = await consoleWitness(open.consoleFile, open.domain, place.libvirtUri);
+    const outcome = await runSuites({
+      guest: open.guest,
+      plan,
+      progress,
+      log,
+      witness,
+      phases,
+      fresh: open.fresh,
+      decode: decoder(request, log),
+      ...(signal && { signal }),
+    });
+    return { outcome, console: await witness.consoleSinceStart() };
+  } finally {
+    await phases.time("end", () => open.close());
+  }
+}
+
+/** Finds the source lines of crashes in the modules that the build has made. */
+function decoder(
+  { build, manifest }: TestRequest,
+  log: LogFile,
+): NonNullable<RunContext["decode"]> {
+  const { folder, imageId } = build;
+  const modules = new Map(
+    manifest.module.artefacts.map((file) => [
+      moduleName(file),
+      join(folder, manifest.module.folder, file),
+    ]),
+  );
+  return async (reports) => {
+    try {
+      const { sysroot } = await openImage(imageId);
+      return await decodeCrashes(reports, { folder, modules, sysroot }, log);
+    } catch (error) {
+      if (!(error instanceof LabError)) throw error;
+      // The image may be gone by now.
+      log.write(`no source lines: ${error.message}`);
+      return reports;
+    }
+  };
+}
+
+/** The outcome of a run that got no guest. */
+function withoutGuest(plan: RunPlan, kind: VerdictKind, reason: string): Outcome {
+  const outcome = {
+    verdict: { kind, reason: oneLine(reason) },
+    suites: plan.suites.map(notRun),
+    moduleProblems: [],
+    crashes: [],
+    kernelRelease: "",
+  };
+  return { outcome, console: "" };
+}
+
+/** The verdict on a guest that did not get ready. */
+function kindOf(exitCode: ExitCode): VerdictKind {
+  if (exitCode === ExitCode.hung) return "hung";
+  if (exitCode === ExitCode.crashed) return "crashed";
+  return "infrastructure-failed";
+}

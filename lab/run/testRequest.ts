@@ -1,0 +1,33 @@
+/** What a test run is asked for. */
+import type { BuildResult } from "../build/result.ts";
+import type { Manifest } from "../config/manifest.ts";
+import type { Phases } from "../report/phases.ts";
+import type { GuestSource } from "./openGuest.ts";
+import type { GuestPlace } from "./readyGuest.ts";
+import type { Selection } from "./selection.ts";
+import type { Repetition } from "./verdict.ts";
+
+export interface TestRequest {
+  readonly stack: string;
+  readonly guest: GuestPlace;
+  readonly build: BuildResult;
+  readonly manifest: Manifest;
+  /** The folder of results. */
+  readonly results: string;
+  /** Which suites and cases; all when undefined. */
+  readonly selection?: Selection;
+  /** Decides a random order; the manifest's order when undefined. */
+  readonly seed?: number;
+  /** Which of several runs of the same this is. */
+  readonly repetition?: Repetition;
+  /** Suites that run before the others; the report has all in the order of the plan. */
+  readonly first?: readonly string[];
+  /** Where the run's guests come from; the stack's own by default. */
+  readonly source?: GuestSource;
+  /** How many suites run at once, each in a guest of its own; 1 by default: all in one guest. */
+  readonly jobs?: number;
+  /** Takes the time of the run's parts. */
+  readonly phases?: Phases;
+  /** Whether the guest is stopped after the run. */
+  readonly stopAfter: boolean;
+}
