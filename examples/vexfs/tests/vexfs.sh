@@ -11,18 +11,35 @@ work=$ktap_folder
 mnt=$work/mnt
 mkdir "$mnt"
 
-# From here on `read_kernel_log` reads what the kernel says.
+# A case's own output is shown when it fails; `say TEXT` is a diagnostic of the suite always.
+exec 9>&1
+say() {
+	echo "# $*" >&9
+}
+
+# From here on `read_kernel_log` reads what the kernel says, into $work/log.
 log_marks=0
 mark_kernel_log() {
 	log_marks=$((log_marks + 1))
 	log_mark="vexfs tests: $work, mark $log_marks."
-	echo "$log_mark" >/dev/kmsg
+	echo "<4>$log_mark" >/dev/kmsg
 }
 
-# Into $work/log; a log that has lost the mark proves nothing.
+# since_mark FILE: the lines of standard input after the mark. A mark that a case made in a shell of its
+# own may come again: the last one counts. A log that has lost the mark proves nothing.
+since_mark() {
+	awk -v mark="$log_mark" '
+		index($0, mark) { found = 1; count = 0; next }
+		{ lines[++count] = $0 }
+		END {
+			for (number = 1; found && number <= count; number++)
+				print lines[number]
+			exit !found
+		}' >"$1" || fail "the kernel's log can't be read from the mark on"
+}
+
 read_kernel_log() {
-	dmesg | awk -v mark="$log_mark" 'found; index($0, mark) { found = 1 } END { exit !found }' \
-		>"$work/log" || fail "the kernel's log can't be read from the mark on"
+	dmesg | since_mark "$work/log" || exit 1
 }
 
 # kernel_says TEXT: the kernel's log has it since the mark.
@@ -39,6 +56,17 @@ no_kernel_complaint() {
 	read_kernel_log
 	if grep -E 'BUG|WARNING:|Oops|Call Trace|general protection|refcount_t|list_(add|del) corruption' "$work/log"; then
 		fail "the kernel complains"
+	fi
+}
+
+# Nothing since the mark may be of a level above notice. What a slow machine makes the kernel say
+# about its clocks and interrupts, and what loading any module from outside does, is not meant.
+no_kernel_warning() {
+	dmesg --level emerg,alert,crit,err,warn | since_mark "$work/warnings" || exit 1
+	if grep -v -e ': loading out-of-tree module taints kernel' \
+		-e ': module verification failed: signature' \
+		-e 'interrupt took' -e 'clocksource:' "$work/warnings"; then
+		fail "the kernel warns"
 	fi
 }
 
