@@ -17,6 +17,7 @@ mod inode;
 mod problem;
 mod repair;
 mod tree;
+mod trim;
 
 use problem::{Problem, Repair};
 use repair::repair;

@@ -3,7 +3,10 @@
 mod image;
 
 use image::{vexctl, Image};
-use vexfs_format::{BLOCK_SIZE, STATE_IN_USE, SUPERBLOCK};
+use vexfs_format::{
+    new_block, seal_block, BLOCK_SIZE, DIRECTORY_MAGIC, HEADER_SIZE, MODE_DIRECTORY, MODE_REGULAR,
+    POINTERS_MAGIC, STATE_IN_USE, SUPERBLOCK,
+};
 
 #[test]
 fn wrong_link_count_is_mended() {
@@ -84,10 +87,62 @@ fn damaged_directory_is_left_alone() {
 }
 
 #[test]
-fn duplicate_name_is_left_alone() {
+fn second_of_two_equal_names_is_removed() {
     let image = Image::new("twice");
     image.put_names(&[(2, b"one"), (3, b"one")]);
-    image.is_left_alone("/one: the name is there twice");
+    image.is_mended("/one: the name is there twice");
+    assert_eq!(image.inode(2).links, 1);
+    assert_eq!(image.inode(3).magic, 0, "the inode is erased");
+}
+
+#[test]
+fn second_name_of_a_directory_is_removed() {
+    let image = Image::new("moved");
+    let block = image.inode(3).pointers[0];
+    image.change_inode(3, |inode| {
+        inode.mode = MODE_DIRECTORY | 0o755;
+        inode.links = 2;
+        inode.size = BLOCK_SIZE as u64;
+    });
+    let mut bytes = new_block(DIRECTORY_MAGIC, 3);
+    bytes[HEADER_SIZE + 4..HEADER_SIZE + 6].copy_from_slice(&4080_u16.to_le_bytes());
+    seal_block(&mut bytes, &image.superblock.uuid, u64::from(block));
+    image.put(u64::from(block), 0, &bytes);
+    image.put_entries(&[
+        (2, b"one", MODE_REGULAR),
+        (3, b"two", MODE_DIRECTORY),
+        (3, b"new", MODE_DIRECTORY),
+    ]);
+    image.is_mended("/new: directory /two has this name too");
+    assert_eq!(image.inode(1).links, 3);
+}
+
+#[test]
+fn blocks_beyond_the_size_are_cut_off() {
+    let image = Image::new("tail");
+    let first = image.geometry.data as u32 + 10;
+    let mut bytes = new_block(POINTERS_MAGIC, 2);
+    for slot in 0..3_u32 {
+        let start = HEADER_SIZE + slot as usize * 4;
+        bytes[start..start + 4].copy_from_slice(&(first + 1 + slot).to_le_bytes());
+    }
+    seal_block(&mut bytes, &image.superblock.uuid, u64::from(first));
+    image.put(u64::from(first), 0, &bytes);
+    image.change_inode(2, |inode| {
+        inode.pointers[12] = first;
+        inode.size = 13 * BLOCK_SIZE as u64;
+    });
+    image.is_mended("/one: inode 2: has blocks beyond its size 53248");
+    assert_eq!(
+        image.inode(2).blocks,
+        3,
+        "the first, one of pointers, one below it"
+    );
+
+    image.change_inode(2, |inode| inode.size = 5 * BLOCK_SIZE as u64);
+    image.is_mended("/one: inode 2: has blocks beyond its size 20480");
+    assert_eq!(image.inode(2).blocks, 1);
+    assert_eq!(image.inode(2).pointers[12], 0);
 }
 
 #[test]

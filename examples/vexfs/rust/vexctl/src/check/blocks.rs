@@ -126,6 +126,6 @@ impl Walk<'_> {
 }
 
 /// Blocks of a file below a pointer with `height` levels of pointers under it.
-fn span(height: usize) -> u64 {
+pub fn span(height: usize) -> u64 {
     (POINTERS_PER_BLOCK as u64).pow(height as u32)
 }

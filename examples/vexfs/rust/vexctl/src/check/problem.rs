@@ -19,7 +19,10 @@ pub enum Repair {
     Size { number: u32, size: u64 },
     /// The inode should be that of a file without a form of its own.
     PlainFile { number: u32 },
-    /// The name stands for an inode that was never written.
+    /// The inode has blocks beyond its size: a file grew, and the new size was not written.
+    Tail { number: u32 },
+    /// The name stands for an inode that was never written, or is an older one of a file that was
+    /// renamed or made anew. What was synchronised has no such names.
     Name {
         block: u64,
         offset: usize,

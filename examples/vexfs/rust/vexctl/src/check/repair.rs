@@ -6,6 +6,7 @@ use vexfs_format::{
 };
 
 use super::problem::Repair;
+use super::trim::trim;
 use super::Report;
 use crate::bitmaps::write_bitmap;
 use crate::device::Device;
@@ -35,17 +36,23 @@ pub fn repair(device: &Device, report: &Report) -> Result<(), Failure> {
                 change_inode(device, &geometry, uuid, *number, |inode| {
                     inode.links = *links;
                     inode.blocks = *blocks;
+                    Ok(())
                 })?;
             }
             Repair::Size { number, size } => {
-                change_inode(device, &geometry, uuid, *number, |inode| inode.size = *size)?;
+                change_inode(device, &geometry, uuid, *number, |inode| {
+                    inode.size = *size;
+                    Ok(())
+                })?;
             }
             Repair::PlainFile { number } => {
                 change_inode(device, &geometry, uuid, *number, |inode| {
                     inode.flags &= !INODE_COLLECTION;
+                    Ok(())
                 })?;
             }
             Repair::Content { block, bytes } => device.write(*block, bytes)?,
+            Repair::Tail { number } => trim(device, &geometry, uuid, *number)?,
             Repair::Name { block, offset, .. } => remove_name(device, uuid, *block, *offset)?,
             Repair::Bitmaps => {
                 write_bitmap(device, &report.inodes, geometry.inode_bitmap, uuid)?;
@@ -66,18 +73,18 @@ pub fn repair(device: &Device, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn change_inode(
+pub fn change_inode(
     device: &Device,
     geometry: &Geometry,
     uuid: &[u8; 16],
     number: u32,
-    change: impl Fn(&mut DiskInode),
+    change: impl Fn(&mut DiskInode) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (block, offset) = geometry.inode_place(number);
     let mut bytes = device.read(block)?;
     let place = &mut bytes[offset..offset + INODE_SIZE];
     let mut inode = DiskInode::from_bytes(place);
-    change(&mut inode);
+    change(&mut inode)?;
     inode.seal(uuid, number);
     place.copy_from_slice(&inode.to_bytes());
     device.write(block, &bytes)

@@ -128,7 +128,8 @@ impl<'a> Tree<'a> {
                 "{path}: inode {number}: has blocks beyond its size {}",
                 disk.size
             );
-            self.note(text, None);
+            let known = blocks.is_whole();
+            self.note(text, known.then(|| Repair::Tail { number }));
         }
         if disk.is_collection() && blocks.is_whole() {
             let problems = check_collection(device, &self.uuid, number, &disk, &blocks)?;
@@ -190,7 +191,9 @@ impl<'a> Tree<'a> {
                     .to_string();
                 let child = format!("{}/{name}", path.trim_end_matches('/'));
                 if !names.insert(entry.name.clone()) {
-                    self.note(format!("{child}: the name is there twice"), None);
+                    let repair = remove_name(number, block, &entry);
+                    self.note(format!("{child}: the name is there twice"), Some(repair));
+                    continue;
                 }
                 self.read_name(number, block, &entry, &child, waiting)?;
             }
@@ -207,11 +210,7 @@ impl<'a> Tree<'a> {
         path: &str,
         waiting: &mut Vec<u32>,
     ) -> Result<(), Failure> {
-        let place = Repair::Name {
-            block,
-            offset: entry.offset,
-            owner: directory,
-        };
+        let place = remove_name(directory, block, entry);
         let kind = match self.read_child(entry.inode, path, place, waiting)? {
             Some(kind) => kind,
             None => return Ok(()),
@@ -240,7 +239,8 @@ impl<'a> Tree<'a> {
             let kind = found.disk.file_type();
             if kind == MODE_DIRECTORY {
                 let text = format!("{path}: directory {} has this name too", found.path);
-                self.note(text, None);
+                self.note(text, Some(place));
+                return Ok(None);
             }
             return Ok(Some(kind));
         }
@@ -299,5 +299,13 @@ impl<'a> Tree<'a> {
             }
         }
         self.problems.append(&mut problems);
+    }
+}
+
+fn remove_name(directory: u32, block: u64, entry: &Dirent) -> Repair {
+    Repair::Name {
+        block,
+        offset: entry.offset,
+        owner: directory,
     }
 }

@@ -80,17 +80,25 @@ impl Image {
 
     /// Writes the root's only block.
     pub fn put_names(&self, names: &[(u32, &[u8; 3])]) {
+        let entries: Vec<_> = names
+            .iter()
+            .map(|&(inode, name)| (inode, name, MODE_REGULAR))
+            .collect();
+        self.put_entries(&entries);
+    }
+
+    /// The same, with the type of each.
+    pub fn put_entries(&self, entries: &[(u32, &[u8; 3], u16)]) {
         let mut block = new_block(DIRECTORY_MAGIC, ROOT_INODE);
         let mut offset = HEADER_SIZE;
-        for (index, (inode, name)) in names.iter().enumerate() {
-            let last = index == names.len() - 1;
+        for (index, &(inode, name, mode)) in entries.iter().enumerate() {
+            let last = index == entries.len() - 1;
             let length = if last { BLOCK_SIZE - offset } else { 16 };
-            let kind = dirent_kind(MODE_REGULAR);
             let head = DirentHead {
-                inode: *inode,
+                inode,
                 length: length as u16,
                 name_length: 3,
-                kind,
+                kind: dirent_kind(mode),
             };
             block[offset..offset + DIRENT_SIZE].copy_from_slice(&head.to_bytes());
             block[offset + DIRENT_SIZE..offset + DIRENT_SIZE + 3].copy_from_slice(&name[..]);
