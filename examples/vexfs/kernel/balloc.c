@@ -33,6 +33,12 @@ static unsigned int vexfs_bits_in_block(struct vexfs_bitmap *bitmap, u32 index)
 	return min_t(u64, bitmap->bits - before, VEXFS_BITS_PER_BLOCK);
 }
 
+/* Whether a bit that is set may be taken after the next commit. */
+static bool vexfs_bitmap_is_given(struct vexfs_bitmap *bitmap, u64 bit)
+{
+	return test_bit(bit, bitmap->given) || test_bit(bit, bitmap->leaving);
+}
+
 static int vexfs_bitmap_count(struct vexfs_bitmap *bitmap, u32 index)
 {
 	void *bits = vexfs_payload(bitmap->blocks[index]);
@@ -60,7 +66,9 @@ int vexfs_bitmap_load(struct super_block *sb, struct vexfs_bitmap *bitmap, u32 f
 	bitmap->bits = bits;
 	bitmap->block_count = div_u64(bits + VEXFS_BITS_PER_BLOCK - 1, VEXFS_BITS_PER_BLOCK);
 	bitmap->blocks = kvcalloc(bitmap->block_count, sizeof(*bitmap->blocks), GFP_KERNEL);
-	if (!bitmap->blocks)
+	bitmap->given = kvcalloc(BITS_TO_LONGS(bits), sizeof(long), GFP_KERNEL);
+	bitmap->leaving = kvcalloc(BITS_TO_LONGS(bits), sizeof(long), GFP_KERNEL);
+	if (!bitmap->blocks || !bitmap->given || !bitmap->leaving)
 		return -ENOMEM;
 
 	for (index = 0; index < bitmap->block_count; index++) {
@@ -83,12 +91,11 @@ void vexfs_bitmap_release(struct vexfs_bitmap *bitmap)
 {
 	u32 index;
 
-	if (!bitmap->blocks)
-		return;
-	for (index = 0; index < bitmap->block_count; index++)
+	for (index = 0; bitmap->blocks && index < bitmap->block_count; index++)
 		brelse(bitmap->blocks[index]);
 	kvfree(bitmap->blocks);
-	bitmap->blocks = NULL;
+	kvfree(bitmap->given);
+	kvfree(bitmap->leaving);
 }
 
 static bool vexfs_bitmap_search(struct vexfs_bitmap *bitmap, u64 from, u64 to, u64 *bit)
@@ -109,22 +116,22 @@ static bool vexfs_bitmap_search(struct vexfs_bitmap *bitmap, u64 from, u64 to, u
 	return false;
 }
 
-/* Sets a clear bit and tells which; -ENOSPC when there is none. */
-int vexfs_bitmap_take(struct vexfs_bitmap *bitmap, u64 *bit)
+static int vexfs_bitmap_try_take(struct vexfs_bitmap *bitmap, u64 *bit)
 {
 	struct buffer_head *bh;
 	int error = 0;
 
 	mutex_lock(&bitmap->lock);
-	if (!bitmap->free ||
-	    (!vexfs_bitmap_search(bitmap, bitmap->next, bitmap->bits, bit) &&
-	     !vexfs_bitmap_search(bitmap, 0, bitmap->next, bit))) {
+	if (!bitmap->free) {
 		error = -ENOSPC;
+	} else if (!vexfs_bitmap_search(bitmap, bitmap->next, bitmap->bits, bit) &&
+		   !vexfs_bitmap_search(bitmap, 0, bitmap->next, bit)) {
+		error = -EAGAIN;
 	} else {
 		bh = vexfs_bitmap_block(bitmap, *bit);
 		vexfs_change_begin(bh);
 		__set_bit_le(vexfs_bit_in_block(*bit), vexfs_payload(bh));
-		vexfs_change_end(bitmap->sb, bh, NULL);
+		vexfs_change_end(bitmap->sb, bh);
 		bitmap->free--;
 		bitmap->next = *bit + 1;
 	}
@@ -132,7 +139,25 @@ int vexfs_bitmap_take(struct vexfs_bitmap *bitmap, u64 *bit)
 	return error;
 }
 
-/* Clears a set bit; -EUCLEAN when it was clear already. */
+/* Sets a clear bit and tells which; -ENOSPC when there is none, even after a commit. */
+int vexfs_bitmap_take(struct vexfs_bitmap *bitmap, u64 *bit)
+{
+	int error;
+
+	while ((error = vexfs_bitmap_try_take(bitmap, bit)) == -EAGAIN) {
+		error = vexfs_commit(bitmap->sb);
+		if (error)
+			break;
+	}
+	return error;
+}
+
+/*
+ * Gives a set bit back: it may be taken again after the next commit.  By then
+ * nothing on the disk may hold it any more, so nothing in the buffers of the
+ * device does when the lock vexfs_sb.giving is free.  -EUCLEAN when it was
+ * clear already.
+ */
 int vexfs_bitmap_give(struct vexfs_bitmap *bitmap, u64 bit)
 {
 	struct buffer_head *bh;
@@ -140,18 +165,60 @@ int vexfs_bitmap_give(struct vexfs_bitmap *bitmap, u64 bit)
 
 	mutex_lock(&bitmap->lock);
 	bh = vexfs_bitmap_block(bitmap, bit);
-	if (!test_bit_le(vexfs_bit_in_block(bit), vexfs_payload(bh))) {
+	if (!test_bit_le(vexfs_bit_in_block(bit), vexfs_payload(bh)) ||
+	    vexfs_bitmap_is_given(bitmap, bit)) {
 		vexfs_damaged(bitmap->sb, "bitmap block %llu: bit %llu is free already",
 			      (u64)bh->b_blocknr, bit);
 		error = -EUCLEAN;
 	} else {
-		vexfs_change_begin(bh);
-		__clear_bit_le(vexfs_bit_in_block(bit), vexfs_payload(bh));
-		vexfs_change_end(bitmap->sb, bh, NULL);
+		__set_bit(bit, bitmap->given);
+		bitmap->any_given = true;
 		bitmap->free++;
 	}
 	mutex_unlock(&bitmap->lock);
 	return error;
+}
+
+/* What was given back until now leaves with this commit, together with what an earlier one kept. */
+void vexfs_bitmap_commit_begin(struct vexfs_bitmap *bitmap)
+{
+	mutex_lock(&bitmap->lock);
+	if (bitmap->any_given) {
+		bitmap_or(bitmap->leaving, bitmap->leaving, bitmap->given, bitmap->bits);
+		bitmap_zero(bitmap->given, bitmap->bits);
+	}
+	mutex_unlock(&bitmap->lock);
+}
+
+/* Clears the bits of one block that leave. */
+static void vexfs_bitmap_let_leave(struct vexfs_bitmap *bitmap, u32 index)
+{
+	unsigned long before = (unsigned long)index * VEXFS_BITS_PER_BLOCK;
+	unsigned long end = before + vexfs_bits_in_block(bitmap, index);
+	unsigned long bit = find_next_bit(bitmap->leaving, end, before);
+	struct buffer_head *bh = bitmap->blocks[index];
+
+	if (bit == end)
+		return;
+	vexfs_change_begin(bh);
+	for (; bit < end; bit = find_next_bit(bitmap->leaving, end, bit + 1))
+		__clear_bit_le(bit - before, vexfs_payload(bh));
+	vexfs_change_end(bitmap->sb, bh);
+}
+
+/* What leaves with this commit may be taken again, when the commit was @done. */
+void vexfs_bitmap_commit_end(struct vexfs_bitmap *bitmap, bool done)
+{
+	u32 index;
+
+	mutex_lock(&bitmap->lock);
+	if (done && bitmap->any_given) {
+		for (index = 0; index < bitmap->block_count; index++)
+			vexfs_bitmap_let_leave(bitmap, index);
+		bitmap_zero(bitmap->leaving, bitmap->bits);
+		bitmap->any_given = !bitmap_empty(bitmap->given, bitmap->bits);
+	}
+	mutex_unlock(&bitmap->lock);
 }
 
 bool vexfs_bitmap_test(struct vexfs_bitmap *bitmap, u64 bit)
@@ -164,7 +231,7 @@ bool vexfs_bitmap_test(struct vexfs_bitmap *bitmap, u64 bit)
 	return set;
 }
 
-/* Number of clear bits. */
+/* Number of bits that are clear, or will be after a commit. */
 u64 vexfs_bitmap_free(struct vexfs_bitmap *bitmap)
 {
 	u64 free;

@@ -132,6 +132,16 @@ static inline loff_t vexfs_device_size(struct super_block *sb)
 #endif
 }
 
+/* 5.12 left the flush of a device's cache nothing but the device to ask for. */
+static inline int vexfs_flush(struct super_block *sb)
+{
+#if VEXFS_KERNEL(5, 12)
+	return blkdev_issue_flush(sb->s_bdev);
+#else
+	return blkdev_issue_flush(sb->s_bdev, GFP_KERNEL);
+#endif
+}
+
 /* 6.5 named reading into a pipe after the page cache. */
 #if VEXFS_KERNEL(6, 5)
 #define vexfs_splice_read filemap_splice_read

@@ -106,17 +106,18 @@ int vexfs_dir_find(struct inode *dir, const struct qstr *name, struct vexfs_slot
 	return -ENOENT;
 }
 
-/* Adds an empty block at the end. */
+/* Adds an empty block at the end; what the new size promises is on the disk before it. */
 int vexfs_dir_grow(struct inode *dir)
 {
 	struct super_block *sb = dir->i_sb;
+	u64 index = vexfs_dir_blocks(dir);
 	struct buffer_head *bh;
 	u64 block;
 	u32 count;
 	bool created;
 	int error;
 
-	error = vexfs_map(dir, vexfs_dir_blocks(dir), 1, true, &block, &count, &created);
+	error = vexfs_map(dir, index, 1, true, &block, &count, &created);
 	if (error)
 		return error;
 	bh = vexfs_new_block(sb, block, VEXFS_DIRECTORY_MAGIC, dir->i_ino);
@@ -125,8 +126,13 @@ int vexfs_dir_grow(struct inode *dir)
 
 	vexfs_change_begin(bh);
 	vexfs_dirent(bh, VEXFS_HEADER_SIZE)->length = cpu_to_le16(VEXFS_PAYLOAD_SIZE);
-	vexfs_change_end(sb, bh, dir);
+	vexfs_change_end(sb, bh);
+	error = vexfs_write_through(sb, bh);
 	brelse(bh);
+	if (!error && index >= VEXFS_DIRECT)
+		error = vexfs_commit(sb);	/* the pointer is not beside the size */
+	if (error)
+		return error;
 	i_size_write(dir, i_size_read(dir) + VEXFS_BLOCK_SIZE);
 	mark_inode_dirty(dir);
 	return 0;
@@ -166,7 +172,7 @@ static void vexfs_fill_room(struct inode *dir, struct buffer_head *bh, unsigned 
 	dirent->name_length = name->len;
 	dirent->type = fs_umode_to_dtype(inode->i_mode);
 	memcpy(dirent->name, name->name, name->len);
-	vexfs_change_end(dir->i_sb, bh, dir);
+	vexfs_change_end(dir->i_sb, bh);
 }
 
 /* Adds a name that is not there yet. */
@@ -207,7 +213,7 @@ void vexfs_dir_replace(struct inode *dir, struct vexfs_slot *slot, struct inode 
 	vexfs_change_begin(slot->bh);
 	dirent->inode = cpu_to_le32(inode->i_ino);
 	dirent->type = fs_umode_to_dtype(inode->i_mode);
-	vexfs_change_end(dir->i_sb, slot->bh, dir);
+	vexfs_change_end(dir->i_sb, slot->bh);
 	vexfs_touch(dir);
 }
 
@@ -230,7 +236,7 @@ void vexfs_dir_remove(struct inode *dir, struct vexfs_slot *slot)
 	memset(dirent, 0, length);
 	if (!before)
 		dirent->length = cpu_to_le16(length);
-	vexfs_change_end(dir->i_sb, slot->bh, dir);
+	vexfs_change_end(dir->i_sb, slot->bh);
 	vexfs_touch(dir);
 }
 
@@ -308,5 +314,5 @@ const struct file_operations vexfs_dir_operations = {
 	.llseek = generic_file_llseek,
 	.read = generic_read_dir,
 	.iterate_shared = vexfs_iterate,
-	.fsync = generic_file_fsync,
+	.fsync = vexfs_fsync,
 };

@@ -174,7 +174,7 @@ const struct file_operations vexfs_file_operations = {
 	.splice_read = vexfs_splice_read,
 	.splice_write = iter_file_splice_write,
 	.mmap = vexfs_mmap,
-	.fsync = generic_file_fsync,
+	.fsync = vexfs_fsync,
 };
 
 const struct inode_operations vexfs_file_inode_operations = {

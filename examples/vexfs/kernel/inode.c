@@ -3,7 +3,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/random.h>
-#include <linux/writeback.h>
 
 #include "vexfs.h"
 
@@ -265,27 +264,35 @@ static void vexfs_fill_disk_inode(struct inode *inode, struct vexfs_disk_inode *
 	disk->checksum = cpu_to_le32(vexfs_inode_checksum(inode->i_sb, inode->i_ino, disk));
 }
 
-int vexfs_write_inode(struct inode *inode, struct writeback_control *wbc)
+/* Puts the inode into its block of the table; the caller holds map_lock. */
+void vexfs_store_inode(struct inode *inode)
 {
-	struct vexfs_inode *vi = VEXFS_I(inode);
 	struct vexfs_disk_inode *disk;
 	struct buffer_head *bh;
-	int error = 0;
 
 	bh = vexfs_inode_block(inode->i_sb, inode->i_ino, &disk);
-	if (!bh)
-		return -EIO;
-
-	down_read(&vi->map_lock);
+	if (!bh) {
+		vexfs_damaged(inode->i_sb, "inode %llu: can't be written", (u64)inode->i_ino);
+		return;
+	}
 	lock_buffer(bh);
 	vexfs_fill_disk_inode(inode, disk);
+	set_buffer_uptodate(bh);
 	unlock_buffer(bh);
-	up_read(&vi->map_lock);
 	mark_buffer_dirty(bh);
-	if (wbc->sync_mode == WB_SYNC_ALL)
-		error = sync_dirty_buffer(bh);
 	brelse(bh);
-	return error;
+}
+
+/* The inode has changed: so does its block of the table, which a commit writes. */
+void vexfs_dirty_inode(struct inode *inode, int flags)
+{
+	struct vexfs_inode *vi = VEXFS_I(inode);
+
+	if (flags == I_DIRTY_TIME)
+		return;		/* lazytime: only in memory for now */
+	down_read(&vi->map_lock);
+	vexfs_store_inode(inode);
+	up_read(&vi->map_lock);
 }
 
 /* Leaves nothing of a deleted inode that could be taken for a live one. */
@@ -319,7 +326,6 @@ void vexfs_evict_inode(struct inode *inode)
 		vexfs_free_blocks(inode, 0);
 		vexfs_erase_inode(inode);
 	}
-	invalidate_inode_buffers(inode);
 	clear_inode(inode);
 	if (delete) {
 		/* Last, because from here on the number may be taken again. */

@@ -67,12 +67,11 @@ static void vexfs_set_pointer(struct inode *inode, const struct vexfs_place *pla
 		pointers = vexfs_payload(place->bh);
 		vexfs_change_begin(place->bh);
 		pointers[place->slot] = cpu_to_le32(block);
-		vexfs_change_end(inode->i_sb, place->bh, inode);
+		vexfs_change_end(inode->i_sb, place->bh);
 	} else {
 		VEXFS_I(inode)->pointers[place->slot] = block;
 	}
 	inode_add_bytes(inode, VEXFS_BLOCK_SIZE);
-	mark_inode_dirty(inode);
 }
 
 /* Gives the empty @place a new block of pointers. */
@@ -92,7 +91,13 @@ static struct buffer_head *vexfs_add_pointers(struct inode *inode, const struct 
 		return bh;
 	}
 	vexfs_change_begin(bh);
-	vexfs_change_end(inode->i_sb, bh, inode);
+	vexfs_change_end(inode->i_sb, bh);
+	error = vexfs_write_through(inode->i_sb, bh);
+	if (error) {
+		bforget(bh);
+		vexfs_bitmap_give(&vsb->blocks, block);
+		return ERR_PTR(error);
+	}
 	vexfs_set_pointer(inode, place, block);
 	return bh;
 }
@@ -192,6 +197,7 @@ int vexfs_map(struct inode *inode, u64 index, u32 wanted, bool create,
 	down_write(&vi->map_lock);
 	error = vexfs_map_locked(inode, index, wanted, true, block, count, created);
 	up_write(&vi->map_lock);
+	mark_inode_dirty(inode);	/* also after an error: a block of pointers may be new */
 	return error;
 }
 
@@ -282,7 +288,7 @@ static int vexfs_prune(struct inode *inode, u32 block, int height, u64 base, u64
 	if (from < to) {
 		vexfs_change_begin(bh);
 		memset(pointers + from, 0, (to - from) * sizeof(*pointers));
-		vexfs_change_end(inode->i_sb, bh, inode);
+		vexfs_change_end(inode->i_sb, bh);
 	}
 	brelse(bh);
 	return error;
@@ -297,6 +303,7 @@ int vexfs_free_blocks(struct inode *inode, u64 first)
 	int slot;
 
 	down_write(&vi->map_lock);
+	down_read(&VEXFS_SB(inode->i_sb)->giving);
 	for (slot = 0; slot < VEXFS_POINTERS; slot++) {
 		int height = slot < VEXFS_DIRECT ? 0 : slot - VEXFS_DIRECT + 1;
 		u64 span = vexfs_span(height);
@@ -310,6 +317,8 @@ int vexfs_free_blocks(struct inode *inode, u64 first)
 		}
 		base += span;
 	}
+	vexfs_store_inode(inode);
+	up_read(&VEXFS_SB(inode->i_sb)->giving);
 	up_write(&vi->map_lock);
 	mark_inode_dirty(inode);
 	return error;

@@ -134,8 +134,8 @@ void vexfs_change_begin(struct buffer_head *bh)
 	lock_buffer(bh);
 }
 
-/* The block goes to the disk with fsync() of @inode, or in time when it is NULL. */
-void vexfs_change_end(struct super_block *sb, struct buffer_head *bh, struct inode *inode)
+/* The block goes to the disk with the next commit, or in time. */
+void vexfs_change_end(struct super_block *sb, struct buffer_head *bh)
 {
 	struct vexfs_block_header *header = (void *)bh->b_data;
 
@@ -143,8 +143,5 @@ void vexfs_change_end(struct super_block *sb, struct buffer_head *bh, struct ino
 	/* A failed write clears the flag, but memory has the newer content. */
 	set_buffer_uptodate(bh);
 	unlock_buffer(bh);
-	if (inode)
-		mark_buffer_dirty_inode(bh, inode);
-	else
-		mark_buffer_dirty(bh);
+	mark_buffer_dirty(bh);
 }

@@ -82,6 +82,8 @@ static int vexfs_symlink(VEXFS_IDMAP_ARG struct inode *dir, struct dentry *dentr
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
 	error = page_symlink(inode, target, size + 1);
+	if (!error)
+		error = filemap_write_and_wait(inode->i_mapping);	/* before the name */
 	if (error) {
 		clear_nlink(inode);
 		discard_new_inode(inode);
@@ -223,6 +225,26 @@ static int vexfs_take_name(struct inode *dir, struct dentry *dentry, struct inod
 	return 0;
 }
 
+/*
+ * Two names in one block reach the disk together.  From two blocks the old one
+ * might go first, so the new one has to be there; and before what it stood for
+ * is erased, it has to stand for the other.  A failure has been reported; to
+ * take the name back would not be safer.
+ */
+static void vexfs_settle_name(struct inode *dir, struct dentry *dentry,
+			      const struct vexfs_slot *old)
+{
+	bool commits = d_really_is_positive(dentry);
+	struct vexfs_slot slot;
+
+	if (!commits && !vexfs_dir_find(dir, &dentry->d_name, &slot)) {
+		commits = slot.bh != old->bh;
+		vexfs_slot_put(&slot);
+	}
+	if (commits)
+		vexfs_commit(dir->i_sb);
+}
+
 static int vexfs_rename(VEXFS_IDMAP_ARG struct inode *old_dir, struct dentry *old_dentry,
 			struct inode *new_dir, struct dentry *new_dentry, unsigned int flags)
 {
@@ -245,6 +267,7 @@ static int vexfs_rename(VEXFS_IDMAP_ARG struct inode *old_dir, struct dentry *ol
 		return error;
 	error = vexfs_take_name(new_dir, new_dentry, inode);
 	if (!error) {
+		vexfs_settle_name(new_dir, new_dentry, &slot);
 		vexfs_dir_remove(old_dir, &slot);
 		if (moves_dir) {
 			drop_nlink(old_dir);

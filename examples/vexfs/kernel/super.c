@@ -86,7 +86,7 @@ static void vexfs_write_clean(struct super_block *sb)
 {
 	if (VEXFS_SB(sb)->damaged)
 		pr_warn("%s: not marked clean, run \"vexctl check\"\n", sb->s_id);
-	else if (vexfs_write_state(sb, VEXFS_STATE_CLEAN))
+	else if (vexfs_commit(sb) || vexfs_write_state(sb, VEXFS_STATE_CLEAN))
 		pr_err("%s: the superblock can't be written\n", sb->s_id);
 }
 
@@ -142,9 +142,10 @@ static int vexfs_statfs(struct dentry *dentry, struct kstatfs *result)
 static const struct super_operations vexfs_super_operations = {
 	.alloc_inode = vexfs_alloc_inode,
 	.free_inode = vexfs_free_inode,
-	.write_inode = vexfs_write_inode,
+	.dirty_inode = vexfs_dirty_inode,
 	.evict_inode = vexfs_evict_inode,
 	.put_super = vexfs_put_super,
+	.sync_fs = vexfs_sync_fs,
 	.statfs = vexfs_statfs,
 	.show_options = vexfs_show_options,
 };
@@ -296,6 +297,8 @@ static int vexfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	if (!vsb)
 		return -ENOMEM;
 	vsb->options = *(struct vexfs_options *)fc->fs_private;
+	mutex_init(&vsb->commit_lock);
+	init_rwsem(&vsb->giving);
 	sb->s_fs_info = vsb;
 	sb->s_magic = VEXFS_MAGIC;
 	sb->s_op = &vexfs_super_operations;

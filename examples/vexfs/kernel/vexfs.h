@@ -17,18 +17,25 @@
 /*
  * Locks, outermost first:
  *   vexfs_inode.collection_lock > inode->i_rwsem (the VFS) > folio lock >
- *   vexfs_inode.map_lock > vexfs_bitmap.lock > buffer lock
+ *   vexfs_inode.map_lock > vexfs_sb.commit_lock > vexfs_sb.giving >
+ *   vexfs_bitmap.lock > buffer lock
  */
 
-/* A bitmap of inodes or blocks; it stays in memory while mounted. */
+/*
+ * A bitmap of inodes or blocks; it stays in memory while mounted.  What was
+ * given back stays set until a commit: see commit.c.
+ */
 struct vexfs_bitmap {
 	struct super_block *sb;
 	struct mutex lock;		/* guards what follows and the bits */
 	u64 bits;			/* valid bits */
-	u64 free;			/* of these, clear */
+	u64 free;			/* of these, clear or given back */
 	u64 next;			/* where the next search starts */
 	u32 block_count;
 	struct buffer_head **blocks;
+	unsigned long *given;		/* set: given back since the last commit began */
+	unsigned long *leaving;		/* set: given back before that */
+	bool any_given;
 };
 
 struct vexfs_options {
@@ -50,6 +57,8 @@ struct vexfs_sb {
 	u32 inode_table;		/* first block */
 	u32 data;			/* first block */
 	bool damaged;			/* seen while mounted: never marked clean */
+	struct mutex commit_lock;	/* one commit at a time */
+	struct rw_semaphore giving;	/* read: blocks are given back, their inode has yet to say so */
 };
 
 struct vexfs_vectors;
@@ -108,7 +117,7 @@ u32 vexfs_data_checksum(const u8 *uuid, u64 number, const void *data, size_t siz
 struct buffer_head *vexfs_read_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
 struct buffer_head *vexfs_new_block(struct super_block *sb, u64 block, u32 magic, u32 owner);
 void vexfs_change_begin(struct buffer_head *bh);
-void vexfs_change_end(struct super_block *sb, struct buffer_head *bh, struct inode *inode);
+void vexfs_change_end(struct super_block *sb, struct buffer_head *bh);
 
 static inline void *vexfs_payload(struct buffer_head *bh)
 {
@@ -120,8 +129,16 @@ int vexfs_bitmap_load(struct super_block *sb, struct vexfs_bitmap *bitmap, u32 f
 void vexfs_bitmap_release(struct vexfs_bitmap *bitmap);
 int vexfs_bitmap_take(struct vexfs_bitmap *bitmap, u64 *bit);
 int vexfs_bitmap_give(struct vexfs_bitmap *bitmap, u64 bit);
+void vexfs_bitmap_commit_begin(struct vexfs_bitmap *bitmap);
+void vexfs_bitmap_commit_end(struct vexfs_bitmap *bitmap, bool done);
 bool vexfs_bitmap_test(struct vexfs_bitmap *bitmap, u64 bit);
 u64 vexfs_bitmap_free(struct vexfs_bitmap *bitmap);
+
+/* commit.c */
+int vexfs_commit(struct super_block *sb);
+int vexfs_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+int vexfs_sync_fs(struct super_block *sb, int wait);
+int vexfs_write_through(struct super_block *sb, struct buffer_head *bh);
 
 /* map.c */
 int vexfs_map(struct inode *inode, u64 index, u32 wanted, bool create,
@@ -133,7 +150,8 @@ bool vexfs_pointers_valid(struct super_block *sb, struct buffer_head *bh);
 /* inode.c */
 struct inode *vexfs_iget(struct super_block *sb, u64 number);
 struct inode *vexfs_new_inode(struct inode *dir, umode_t mode);
-int vexfs_write_inode(struct inode *inode, struct writeback_control *wbc);
+void vexfs_store_inode(struct inode *inode);
+void vexfs_dirty_inode(struct inode *inode, int flags);
 void vexfs_evict_inode(struct inode *inode);
 int vexfs_setattr(VEXFS_IDMAP_ARG struct dentry *dentry, struct iattr *attr);
 void vexfs_touch(struct inode *inode);

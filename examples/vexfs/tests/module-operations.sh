@@ -26,7 +26,7 @@ loads_without_parameters() {
 # Kernel addresses are zeros for an ordinary user, but the names are there.
 symbols_are_in_kallsyms() {
 	insmod "$module"
-	grep -q '[tT] vexfs_write_inode.*\[vexfs\]' /proc/kallsyms
+	grep -q '[tT] vexfs_store_inode.*\[vexfs\]' /proc/kallsyms
 }
 
 debug_logs_mounts() {
