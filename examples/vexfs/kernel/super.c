@@ -120,6 +120,12 @@ static void vexfs_put_super(struct super_block *sb)
 		vexfs_write_clean(sb);
 	vexfs_debug(sb, "unmounted");
 	vexfs_release(sb);
+	/*
+	 * The content of files is written past the device's cache.  As long as
+	 * someone has the device open, as udev may, what was read of it earlier
+	 * stays there, and would be found instead.
+	 */
+	invalidate_bdev(sb->s_bdev);
 }
 
 static int vexfs_statfs(struct dentry *dentry, struct kstatfs *result)

@@ -266,6 +266,88 @@ everything_persists() {
 	umount "$mnt"
 }
 
+# What keeps the device open keeps what has been read of it in memory: udev does so now and then.
+device_shows_what_was_written() {
+	"$vexctl" mkfs --blocks 600 "$disk"
+	exec 3<"$disk"
+	head -c $((600 * 4096)) <&3 >/dev/null
+	mount -t vexfs "$disk" "$mnt"
+	marker="written by $work at $(date +%s.%N)"
+	echo "$marker" >"$mnt/file"
+	umount "$mnt"
+	head -c $((600 * 4096)) "$disk" | grep -aqF "$marker" || fail "the device shows what was there before"
+	exec 3<&-
+	"$vexctl" check "$disk"
+}
+
+# As deep as one path may be.
+trees_may_be_deep() {
+	fresh
+	path=$(printf 'a-level-of-it/%.0s' $(seq 250))
+	mkdir -p "$mnt/$path"
+	echo bottom >"$mnt/${path}file"
+	remount
+	expect "content at the bottom" bottom "$(cat "$mnt/${path}file")"
+	expect "directories" 250 "$(find "$mnt" -mindepth 1 -type d | wc -l)"
+	expect "links of the root" 3 "$(stat -c %h "$mnt")"
+	rm -r "$mnt/a-level-of-it"
+	expect "links of the root" 2 "$(stat -c %h "$mnt")"
+	unmount_and_check
+}
+
+files_may_be_many() {
+	fresh --inodes 4096
+	inodes=$(free_inodes)
+	for dir in 1 2 3 4 5 6 7 8 9 10; do
+		mkdir "$mnt/$dir"
+		(cd "$mnt/$dir" && seq 1 200 | split -l 1 -a 3 -d - file-)
+	done
+	remount
+	expect "files" 2000 "$(find "$mnt" -type f -size -2 | wc -l)"
+	expect "content of the last" 200 "$(cat "$mnt/10/file-199")"
+	expect "sum of all contents" 201000 "$(find "$mnt" -type f -exec cat {} + | awk '{ sum += $1 } END { print sum }')"
+	rm -r "${mnt:?}"/*
+	expect "free inodes after deleting" "$inodes" "$(free_inodes)"
+	unmount_and_check
+}
+
+# 12 + 1020 + 1020 * 1020 blocks.
+files_have_a_largest_size() {
+	fresh
+	blocks=$(free_blocks)
+	last=1041431
+	printf end | dd of="$mnt/file" bs=1 seek=$((last * 4096 + 4093)) conv=notrunc status=none
+	expect size $(((last + 1) * 4096)) "$(stat -c %s "$mnt/file")"
+	expect "blocks of 512 bytes" $((3 * 8)) "$(stat -c %b "$mnt/file")"
+	refuses dd if=/dev/zero of="$mnt/file" bs=1 count=1 seek=$(((last + 1) * 4096)) conv=notrunc status=none
+	grep -q 'File too large' "$work/refusal"
+	refuses truncate -s $(((last + 1) * 4096 + 1)) "$mnt/file"
+	remount
+	expect "last bytes" end "$(tail -c 3 "$mnt/file")"
+	rm "$mnt/file"
+	expect "free blocks after deleting" "$blocks" "$(free_blocks)"
+	unmount_and_check
+}
+
+# The writer of a mapping gets a signal: there is no other way to tell it.
+full_disk_is_told_to_mappings() {
+	command -v python3 >/dev/null || skip "no python3 in this image"
+	fresh --blocks 600 --inodes 32
+	truncate -s 40000 "$mnt/mapped"
+	refuses dd if=/dev/zero of="$mnt/filler" bs=65536
+	status=0
+	python3 - "$mnt/mapped" 2>/dev/null <<-'PYTHON' || status=$?
+		import mmap, sys
+		with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+		    mapped[20000] = 1
+	PYTHON
+	# 128 and SIGBUS.
+	expect "exit status of the writer" 135 "$status"
+	rm "$mnt/filler"
+	printf x | dd of="$mnt/mapped" bs=1 seek=20000 conv=notrunc status=none
+	unmount_and_check
+}
+
 full_disk_is_told_and_freed() {
 	fresh --blocks 600 --inodes 32
 	random_bytes 100000 >"$work/data"
@@ -351,6 +433,11 @@ ktap_case "a file is written through a mapping" mapped_files_are_written
 ktap_case "a directory grows, shrinks and reuses its gaps" directories_hold_many_names
 ktap_case "names of 255 bytes and odd bytes" names_may_be_long
 ktap_case "a tree persists over remount" everything_persists
+ktap_case "the device shows after unmounting what was written" device_shows_what_was_written
+ktap_case "a tree of 250 levels" trees_may_be_deep
+ktap_case "2000 files in ten directories" files_may_be_many
+ktap_case "a file ends at the largest size" files_have_a_largest_size
+ktap_case "a mapping on a full disk gets a signal" full_disk_is_told_to_mappings
 ktap_case "a full disk says so and recovers" full_disk_is_told_and_freed
 ktap_case "read-only mounts and remounts are kept" read_only_is_kept
 ktap_case "concurrent writers do not disturb each other" writers_do_not_disturb_each_other
