@@ -8,6 +8,7 @@ use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use disk_trials::mount::Mount;
 use vexfs_ffi::errno::{EINVAL, ENODATA, ENOENT, EUCLEAN};
 use vexfs_ffi::{Error, Metric};
 use vexfs_format::collection::{
@@ -18,7 +19,6 @@ use vexfs_format::{Superblock, BLOCK_SIZE};
 
 use crate::definition::Point;
 use crate::model::Model;
-use crate::mount::Mount;
 use crate::random::{Clusters, Random};
 use crate::raw;
 
@@ -78,10 +78,9 @@ impl Disk {
         let blocks = BLOCKS.to_string();
         let mkfs = ["mkfs", "--blocks", &blocks, "--inodes", "16"];
         assert!(disk.vexctl(&mkfs), "vexctl mkfs");
-        {
-            let _mount = Mount::new(device, mountpoint);
-            disk.fill()?;
-        }
+        let mount = Mount::new(device, mountpoint).expect("mount");
+        disk.fill()?;
+        mount.unmount().expect("umount");
         let file = File::open(device).expect("the device");
         file.read_exact_at(&mut disk.image, 0).expect("the device");
         disk.uuid = Superblock::from_bytes(&disk.image).uuid;
@@ -177,11 +176,10 @@ impl Disk {
     fn with(&self, changes: &[Change], using: impl FnOnce(&File)) -> bool {
         self.write(changes);
         let is_accepted = self.vexctl(&["check"]);
-        {
-            let _mount = Mount::new(&self.device, &self.mountpoint);
-            let file = OpenOptions::new().read(true).write(true).open(self.path());
-            using(&file.expect("the file"));
-        }
+        let mount = Mount::new(&self.device, &self.mountpoint).expect("mount");
+        let file = OpenOptions::new().read(true).write(true).open(self.path());
+        using(&file.expect("the file"));
+        mount.unmount().expect("umount");
         self.write(&[(0, self.image.clone())]);
         is_accepted
     }

@@ -11,7 +11,6 @@ mod edges;
 mod exact;
 mod inverted_file;
 mod model;
-mod mount;
 mod random;
 mod raw;
 mod recall;
