@@ -2,7 +2,6 @@
 # The module comes, says so, and goes without a trace.
 . "$(dirname "$0")/ktap.sh"
 . "$(dirname "$0")/vexfs.sh"
-. "$(dirname "$0")/memory.sh"
 
 is_loaded() {
 	grep -q '^vexfs ' /proc/modules
@@ -109,29 +108,6 @@ says_nothing_unexpected() {
 vexfs: unloaded" "$(cat "$work/messages")"
 }
 
-load_and_use() {
-	insmod "$module"
-	mount -t vexfs "$disk" "$mnt"
-	echo "$1" >"$mnt/file"
-	umount "$mnt"
-	rmmod vexfs
-}
-
-loads_again_and_again() {
-	"$vexctl" mkfs --blocks 600 "$disk"
-	load_and_use 0
-	note_memory "$work/before"
-	for number in $(seq 25); do
-		load_and_use "$number"
-	done
-	note_memory "$work/between"
-	for number in $(seq 25); do
-		load_and_use "$number"
-	done
-	note_memory "$work/after"
-	memory_has_not_grown 25 "$work/before" "$work/between" "$work/after"
-}
-
 leave_nothing_loaded() {
 	leave_nothing_mounted
 	! is_loaded || rmmod vexfs
@@ -147,7 +123,6 @@ ktap_case "can't be unloaded while mounted" stays_while_mounted
 ktap_case "unloading leaves nothing behind" leaves_nothing
 ktap_case "can't be unloaded while a file of a detached mount is open" stays_while_a_file_is_open
 ktap_case "the kernel's log has what is expected and nothing else" says_nothing_unexpected
-ktap_case "50 loads, mounts and unloads leave no memory behind" loads_again_and_again
 ktap_before_each mark_kernel_log
 ktap_after_each leave_nothing_loaded
 ktap_run

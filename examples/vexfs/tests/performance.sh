@@ -118,6 +118,29 @@ memory_is_given_back() {
 	memory_has_not_grown 250 "$work/before" "$work/between" "$work/after"
 }
 
+load_and_use() {
+	insmod "$module"
+	mount -t vexfs "$disk" "$mnt"
+	echo "$1" >"$mnt/file"
+	umount "$mnt"
+	rmmod vexfs
+}
+
+loads_again_and_again() {
+	"$vexctl" mkfs --blocks 600 "$disk"
+	load_and_use 0
+	note_memory "$work/before"
+	for number in $(seq 25); do
+		load_and_use "$number"
+	done
+	note_memory "$work/between"
+	for number in $(seq 25); do
+		load_and_use "$number"
+	done
+	note_memory "$work/after"
+	memory_has_not_grown 25 "$work/before" "$work/between" "$work/after"
+}
+
 no_leak_is_found() {
 	leaks=/sys/kernel/debug/kmemleak
 	[ -e "$leaks" ] || skip "this kernel has no kmemleak (CONFIG_DEBUG_KMEMLEAK)"
@@ -143,6 +166,7 @@ ktap_case "files are written and read at a rate that is recorded" throughput_and
 ktap_case "names are made and removed at a rate that is recorded" names
 ktap_case "load on processors and disk for some seconds makes the kernel say nothing" load_for_some_seconds
 ktap_case "the memory of a workload is given back after unmounting and unloading" memory_is_given_back
+ktap_case "50 loads, mounts and unloads leave no memory behind" loads_again_and_again
 ktap_case "kmemleak finds nothing" no_leak_is_found
 ktap_before_each mark_kernel_log
 ktap_after_each leave_nothing_loaded
