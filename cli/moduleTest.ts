@@ -33,6 +33,7 @@ import {
   scopeOf,
   scopeOfFlags,
   seedFits,
+  stopFits,
   type ScopeFlags,
 } from "./runOptions.ts";
 
@@ -63,7 +64,8 @@ export const moduleTestInput = z
     ...scopeKeys,
     ...repeatKeys,
   })
-  .refine(seedFits.check, seedFits.fault);
+  .refine(seedFits.check, seedFits.fault)
+  .refine(stopFits.check, stopFits.fault);
 
 interface Flags extends ScopeFlags {
   readonly input?: string;

@@ -35,6 +35,7 @@ export const scopeKeys = {
     z.coerce.number().int().min(0).max(largestSeed),
   ).optional(),
   jobs: count(16).default(1),
+  stopAtFirst: allow("true or false", z.boolean()).default(false),
 };
 
 /** Keys of a verb's input for how often it is run. */
@@ -57,7 +58,8 @@ export function addScopeOptions(command: Command): Command {
       ]),
     )
     .option("--seed <number>", "of a random order; the same seed gives the same order")
-    .option("--jobs <number>", "how many suites run at once, each in a guest of its own");
+    .option("--jobs <number>", "how many suites run at once, each in a guest of its own")
+    .option("--stop-at-first", "end the run with the first case that fails");
 }
 
 /** Adds the options for how often it is run. */
@@ -85,6 +87,7 @@ export function scopeOfFlags<Flags extends ScopeFlags>(
 interface ScopeInput extends Selection {
   readonly order: "manifest" | "random";
   readonly seed?: number | undefined;
+  readonly stopAtFirst: boolean;
 }
 
 /** A seed is for a random order only: taken for another one it would promise what isn't done. */
@@ -94,15 +97,24 @@ export const seedFits = {
   fault: { path: ["seed"], error: "is only for --order random" },
 };
 
+/** Of suites that run side by side none is the first to fail. */
+export const stopFits = {
+  check: ({ stopAtFirst, jobs }: { stopAtFirst: boolean; jobs: number }): boolean =>
+    !stopAtFirst || jobs === 1,
+  fault: { path: ["stopAtFirst"], error: "is only for --jobs 1" },
+};
+
 /** The scope of a run; a random order without a seed gets one. */
-export function scopeOf({ suites, cases, tags, order, seed }: ScopeInput): {
+export function scopeOf({ suites, cases, tags, order, seed, stopAtFirst }: ScopeInput): {
   selection?: Selection;
   seed?: number;
+  stopAtFirst?: true;
 } {
   const selection = { suites, cases, tags };
   return {
     ...([suites, cases, tags].some((each) => each.length > 0) && { selection }),
     ...(order === "random" && { seed: seed ?? randomInt(largestSeed) }),
+    ...(stopAtFirst && { stopAtFirst }),
   };
 }
 

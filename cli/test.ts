@@ -13,6 +13,7 @@ import {
   scopeOf,
   scopeOfFlags,
   seedFits,
+  stopFits,
   type ScopeFlags,
 } from "./runOptions.ts";
 import { stackName } from "../lab/config/stackName.ts";
@@ -21,11 +22,13 @@ import { printReport, testOnce } from "./testOnce.ts";
 /** What `watch` takes. */
 export const watchInput = z
   .strictObject({ stack: stackName().default("dev"), ...scopeKeys })
-  .refine(seedFits.check, seedFits.fault);
+  .refine(seedFits.check, seedFits.fault)
+  .refine(stopFits.check, stopFits.fault);
 
 const testInput = z
   .strictObject({ stack: stackName().default("dev"), ...scopeKeys, ...repeatKeys })
-  .refine(seedFits.check, seedFits.fault);
+  .refine(seedFits.check, seedFits.fault)
+  .refine(stopFits.check, stopFits.fault);
 
 interface Flags extends ScopeFlags {
   readonly json?: boolean;

@@ -32,6 +32,8 @@ export interface TestInput {
   readonly selection?: Selection;
   /** Decides a random order. */
   readonly seed?: number;
+  /** Whether the first case that fails ends the run. */
+  readonly stopAtFirst?: boolean;
   /** Once when undefined. */
   readonly repetitions?: Repetitions;
   readonly jobs: number;
@@ -64,7 +66,7 @@ export async function testOnce(
 }
 
 async function turn(
-  { stack, selection, seed, jobs, first = [], repetitions = once }: TestInput,
+  { stack, selection, seed, stopAtFirst = false, jobs, first = [], repetitions = once }: TestInput,
   progress: Progress,
   signal: AbortSignal,
   forks: NextFork,
@@ -102,6 +104,7 @@ async function turn(
       ...{ stack, guest, build, manifest, source, jobs, phases, first },
       results: places().results,
       stopAfter: false,
+      stopAtFirst,
       ...(selection && { selection }),
       ...(seed !== undefined && { seed }),
     },

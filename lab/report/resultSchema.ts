@@ -38,7 +38,7 @@ const suite = z.strictObject({
   cases: z.array(testCase),
   ending: z
     .enum([
-      ...(["exited", "caseTimeout", "suiteTimeout", "crashed"] as const),
+      ...(["exited", "stopped", "caseTimeout", "suiteTimeout", "crashed"] as const),
       ...(["connectionLost", "cancelled", "notRun"] as const),
     ])
     .describe("how the suite's program ended"),

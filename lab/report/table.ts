@@ -127,6 +127,7 @@ function suitesTable({ suites, crashes }: RunReport): string {
 
 const endings: Record<SuiteResult["ending"], string> = {
   exited: "",
+  stopped: "stopped at the first failure",
   caseTimeout: "a case hung",
   suiteTimeout: "took too long",
   crashed: "kernel crashed",

@@ -40,6 +40,8 @@ export interface RunPlan {
   readonly suites: readonly PlannedSuite[];
   /** Which cases count; suites that can, leave out the others. */
   readonly selection: Selection;
+  /** Whether the first case that fails ends the run. */
+  readonly stopAtFirst?: true;
   /** What each suite finds in its environment. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -52,6 +54,8 @@ export interface Scope {
   readonly selection?: Selection;
   /** Decides a random order of suites and cases; the manifest's order when undefined. */
   readonly seed?: number;
+  /** Whether the first case that fails ends the run. */
+  readonly stopAtFirst?: boolean;
 }
 
 /**
@@ -63,7 +67,7 @@ export function planRun(
   runId: string,
   manifest: Manifest,
   build: Pick<BuildResult, "folder" | "kernelRelease" | "artefacts">,
-  { selection = everything, seed }: Scope = {},
+  { selection = everything, seed, stopAtFirst }: Scope = {},
 ): RunPlan {
   const suites = selectedSuites(manifest, selection);
   checkTools(manifest, suites, build.artefacts);
@@ -83,6 +87,7 @@ export function planRun(
     filesystemType: manifest.filesystem?.type,
     suites: (seed === undefined ? suites : inRandomOrder(suites, seed)).map(planSuite),
     selection,
+    ...(stopAtFirst && { stopAtFirst }),
     environment: {
       VEXLAB_SOURCE: remoteFolder,
       VEXLAB_TEST_DISK: testDisk,

@@ -169,7 +169,8 @@ class Run {
 
     const state = await this.checkpoint(watch, `after suite ${suite.name}`);
     if (state.crashes.length > 0) return false;
-    return this.unload(suite, watch, state, result.ending === "exited");
+    const goesOn = await this.unload(suite, watch, state, result.ending === "exited");
+    return goesOn && !(this.context.plan.stopAtFirst && bad);
   }
 
   /** Logs what the kernel said since the last checkpoint; a crash in it becomes the run's. */
@@ -318,7 +319,9 @@ function summary({ cases, ending, milliseconds, notSelected = 0 }: SuiteResult):
   if (failed > 0) parts.push(`${failed} failed`);
   if (skipped > 0) parts.push(`${skipped} skipped`);
   if (notSelected > 0) parts.push(`${notSelected} not selected`);
-  if (ending !== "exited") parts.push(`ended by ${ending} after ${formatDuration(milliseconds)}`);
+  if (ending === "stopped") parts.push("stopped");
+  else if (ending !== "exited")
+    parts.push(`ended by ${ending} after ${formatDuration(milliseconds)}`);
   return parts.join(", ");
 }
 

@@ -52,6 +52,10 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     clearTimeout(caseTimer);
     if (why === undefined) caseTimer = setTimeout(() => end("caseTimeout"), suite.caseTimeoutMs);
   };
+  if (plan.stopAtFirst)
+    output.onFailure = (failed) => {
+      if (selectsCase(plan.selection, failed)) end("stopped");
+    };
   const cancel = (): void => end("cancelled");
   const died = (): void => end("crashed");
   around.signal?.addEventListener("abort", cancel, { once: true });
@@ -105,12 +109,13 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     ending,
     exitCode,
     milliseconds: Math.round(performance.now() - began),
-    problems: [...problemsOf(document), ...endProblems],
+    // What was stopped in its middle is not complete.
+    problems: [...(ending === "stopped" ? [] : problemsOf(document)), ...endProblems],
     tail: output.tail,
     ...(selectsCases(plan.selection) && {
       notSelected: reported.length - selected.length + leftOut(document),
     }),
-    ...(ending !== "exited" && underWay(document)),
+    ...(ending !== "exited" && ending !== "stopped" && underWay(document)),
   };
   for (const problem of result.problems) log.write(`${suite.name}: ${problem}`);
   return { result, ...(lost && { lost }) };
@@ -199,6 +204,8 @@ function runningCase(
 /** Takes both streams: parses, logs, shows, and stamps each result line with the time it took. */
 class SuiteOutput {
   onResult: () => void = () => undefined;
+  /** Called for a case that has failed with all of its subtests. */
+  onFailure: (failed: Pick<CaseResult, "name" | "tags">) => void = () => undefined;
   readonly tail: string[] = [];
   private readonly parser = new KtapParser();
   private readonly outLines = new LineSplitter();
@@ -266,9 +273,10 @@ class SuiteOutput {
     const why = result.directive?.reason ? `: ${result.directive.reason}` : "";
     const pad = "  ".repeat(depth);
     this.progress.line(`${pad}${outcome} ${name}${why} (${formatDuration(milliseconds)})`);
-    if (isFailure(outcome))
-      for (const line of attributesOf(result.diagnostics).rest)
-        this.progress.line(`${pad}  ${line}`);
+    if (!isFailure(outcome)) return;
+    const { rest, tags } = attributesOf(result.diagnostics);
+    for (const line of rest) this.progress.line(`${pad}  ${line}`);
+    if (depth === 0) this.onFailure({ name, tags });
   }
 
   private addToTail(line: string): void {

@@ -18,6 +18,8 @@ export interface TestRequest {
   readonly selection?: Selection;
   /** Decides a random order; the manifest's order when undefined. */
   readonly seed?: number;
+  /** Whether the first case that fails ends the run. */
+  readonly stopAtFirst?: boolean;
   /** Which of several runs of the same this is. */
   readonly repetition?: Repetition;
   /** Suites that run before the others; the report has all in the order of the plan. */

@@ -27,9 +27,16 @@ export interface CaseResult {
   readonly measures?: readonly Measure[];
 }
 
-/** How the suite's program ended. */
+/** How the suite's program ended; `stopped` by a run that ends at the first failure. */
 export type SuiteEnding =
-  "exited" | "caseTimeout" | "suiteTimeout" | "crashed" | "connectionLost" | "cancelled" | "notRun";
+  | "exited"
+  | "stopped"
+  | "caseTimeout"
+  | "suiteTimeout"
+  | "crashed"
+  | "connectionLost"
+  | "cancelled"
+  | "notRun";
 
 export interface SuiteResult {
   readonly name: string;

@@ -25,12 +25,13 @@ function run(
   answers: Record<string, Answer>,
   signal?: AbortSignal,
   selection: Selection = everything,
+  scope: { readonly stopAtFirst?: true } = {},
 ): Promise<RunOutcome> {
   guest.answers.push(...Object.entries(answers));
   const write = (text: string): number => log.push(text);
   return runSuites({
     guest,
-    plan: { ...plan, selection },
+    plan: { ...plan, selection, ...scope },
     progress: silentProgress,
     log: { write },
     witness,
@@ -71,6 +72,43 @@ describe("a run in which all is well", () => {
     const outcome = await run({ [first]: good, [second]: good });
     expect(outcome.verdict.kind).toBe("passed");
     expect(index("rmmod hello")).toBeLessThan(index("insmod"));
+  });
+});
+
+describe("a run that ends at the first failure", () => {
+  const stopping = (answers: Record<string, Answer>, cases: string[] = []): Promise<RunOutcome> =>
+    run(answers, undefined, { ...everything, cases }, { stopAtFirst: true });
+  const failing: Answer = {
+    stdout: "KTAP version 1\n1..3\nok 1 a\n# got 4\nnot ok 2 sum\n",
+    hangs: true,
+  };
+
+  it("stops the suite in its middle, unloads the module and leaves out the others", async () => {
+    const { verdict, suites } = await stopping({ [first]: failing, [second]: good });
+    expect(verdict).toEqual({ kind: "failed", reason: 'suite first, case "sum" failed (got 4)' });
+    expect(suites.map(({ ending }) => ending)).toEqual(["stopped", "notRun"]);
+    expect(suites[0]).toMatchObject({ problems: [], exitCode: null });
+    expect(suites[0]?.cases.map(({ name }) => name)).toEqual(["a", "sum"]);
+    expect(guest.loaded).toEqual(new Set());
+  });
+
+  it("ends when a suite as a whole has failed", async () => {
+    const { suites } = await stopping({ [first]: { ...good, exitCode: 3 }, [second]: good });
+    expect(suites.map(({ ending }) => ending)).toEqual(["exited", "notRun"]);
+  });
+
+  it("goes on while all is well, and after cases that were not wanted", async () => {
+    const other: Answer = { stdout: "1..2\nnot ok 1 other\nok 2 b\n", exitCode: 1 };
+    const { verdict, suites } = await stopping({ [first]: other, [second]: good }, ["b"]);
+    expect(verdict.kind).toBe("passed");
+    expect(suites.map(({ ending }) => ending)).toEqual(["exited", "exited"]);
+  });
+
+  it("takes a failed subtest with its parent", async () => {
+    const nested = "1..2\n    1..2\n    not ok 1 x\n    ok 2 y\nnot ok 1 parent\n";
+    const { suites } = await stopping({ [first]: { stdout: nested, hangs: true } });
+    expect(suites[0]?.cases.map(({ name }) => name)).toEqual(["parent / x", "parent / y"]);
+    expect(suites[0]?.ending).toBe("stopped");
   });
 });
 
