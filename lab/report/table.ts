@@ -137,7 +137,7 @@ const endings: Record<SuiteResult["ending"], string> = {
 };
 
 function remark(suite: SuiteResult, crashed: boolean): string {
-  if (suite.ending === "exited" && crashed) return "kernel crashed";
+  if (crashed && ["exited", "stopped"].includes(suite.ending)) return "kernel crashed";
   if (suite.ending === "exited" && suite.problems.length > 0) return "output faulty";
   if (suite.ending === "exited" && suite.notSelected) return `${suite.notSelected} not selected`;
   return endings[suite.ending];
