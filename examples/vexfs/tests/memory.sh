@@ -13,13 +13,14 @@ note_memory() {
 	sleep 1
 	: >"$work/samples"
 	for _ in 1 2 3 4 5; do
-		for cache in /sys/kernel/slab/kmalloc-[0-9]* /sys/kernel/slab/vexfs*; do
+		for cache in /sys/kernel/slab/kmalloc-[0-9]* /sys/kernel/slab/buffer_head \
+			/sys/kernel/slab/vexfs*; do
 			[ ! -e "$cache" ] || echo 1 >"$cache/shrink"
 		done
 		# Without a program: to start one takes memory.
 		while read -r name objects _; do
 			case $name in
-			kmalloc-[0-9]* | vexfs*) echo "slab $name $objects" ;;
+			kmalloc-[0-9]* | buffer_head | vexfs*) echo "slab $name $objects" ;;
 			esac
 		done </proc/slabinfo >>"$work/samples"
 		sleep 0.1

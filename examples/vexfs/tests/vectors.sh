@@ -108,9 +108,22 @@ same_after_a_remount() {
 	umount "$mnt"
 }
 
-# The inode leaves memory, and its content the page cache.
+# pages_of FILE: how many of its pages are in memory.
+pages_of() {
+	fincore --noheadings --raw --output PAGES "$1"
+}
+
+# The content leaves the page cache, for nobody has kept a page of it; then the inode leaves memory.
 same_after_leaving_memory() {
 	make_all
+	exec 3<"$mnt/l2"
+	for _ in 1 2 3; do
+		echo 1 >/proc/sys/vm/drop_caches
+		[ "$(pages_of "$mnt/l2")" -gt 0 ] || break
+	done
+	expect "pages in memory" 0 "$(pages_of "$mnt/l2")"
+	exec 3<&-
+	show_all | diff "$work/before" -
 	echo 3 >/proc/sys/vm/drop_caches
 	show_all | diff "$work/before" -
 	unmount_and_check
@@ -126,6 +139,28 @@ same_after_the_module_is_loaded_anew() {
 	unmount_and_check
 }
 
+# All or none of it: what an insertion has taken before the disk was full is given back.
+insertion_on_a_full_disk() {
+	small
+	"$vexctl" create --dimension 1024 "$mnt/c"
+	# As many as are in a group, so that the second insertion needs another one.
+	awk 'BEGIN { for (i = 0; i < 256; i++) { for (j = 0; j < 1024; j++) printf "%d ", i; print "" } }' \
+		>"$work/vectors"
+	"$vexctl" insert "$mnt/c" "$work/vectors"
+	refuses dd if=/dev/zero of="$mnt/filler" bs=64k
+	truncate -s -80K "$mnt/filler"
+	sync -f "$mnt"
+	blocks=$(free_blocks)
+	size=$(stat -c %s "$mnt/c")
+	refuses "$vexctl" insert "$mnt/c" "$work/vectors"
+	grep -q 'No space left' "$work/refusal"
+	expect "size after the refusal" "$size" "$(stat -c %s "$mnt/c")"
+	expect "free blocks after the refusal" "$blocks" "$(free_blocks)"
+	rm "$mnt/filler"
+	"$vexctl" insert "$mnt/c" "$work/vectors" | grep 'ids 256 to 511$'
+	unmount_and_check
+}
+
 damage() {
 	trial damage "$disk" "$mnt" "$vexctl"
 	# The first of them; the kernel limits how many messages there are in a time.
@@ -137,7 +172,7 @@ random_damage() {
 }
 
 clean_up() {
-	(cd "$work" && rm -rf l2-* cosine-* measured found before)
+	(cd "$work" && rm -rf l2-* cosine-* measured found before vectors)
 	grep -q '^vexfs ' /proc/modules || insmod "$module"
 	leave_file_system
 }
@@ -155,15 +190,16 @@ ktap_case "nothing is found in an empty collection, nor an index made of it" emp
 ktap_case "vectors of zeros are found and indexed" zero_vectors
 ktap_case "of equal vectors the smaller ids come first" duplicates
 ktap_case "vectors of another dimension are refused" other_dimensions
+ktap_case "vectors inserted after the index are in their cells and found" insertion_into_cells
 ktap_case "deleted vectors are never found again" deleted_vectors
 ktap_case "an index is searched with one probe to as many as cells, and no more" probes
 ktap_case "an index has no more cells than vectors" cells
-ktap_case "vectors inserted after the index are in their cells and found" insertion_into_cells
 ktap_case "an index removed and made anew is the same with the same seed" index_made_anew
 ktap_case "the index is the one that the documentation describes" described_index
 ktap_case "vectors, deletions and index are the same after a remount" same_after_a_remount
 ktap_case "vectors, deletions and index are the same after leaving memory" same_after_leaving_memory
 ktap_case "vectors, deletions and index are the same after loading the module anew" same_after_the_module_is_loaded_anew
+ktap_case "an insertion that finds the disk full changes nothing" insertion_on_a_full_disk
 ktap_case "damage to a collection is an error, whether or not the checksums are right" damage
 ktap_case "random damage is an error or harmless, and never a wrong answer" random_damage
 ktap_case "several processes change a collection at once, and what was acknowledged is there" crowd_l2
