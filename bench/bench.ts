@@ -5,9 +5,9 @@
  * should run meanwhile. docs/benchmarks.md says how each row is measured.
  */
 import { cpus, totalmem } from "node:os";
-import { readFile } from "node:fs/promises";
 import { execa } from "execa";
 import { places } from "../lab/config/places.ts";
+import { stopSignal } from "../test/e2e/support/stopSignal.ts";
 import { stock } from "./bareBoot.ts";
 import { boot } from "./boot.ts";
 import { build } from "./build.ts";
@@ -30,26 +30,20 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const stop = new AbortController();
-process.on("SIGINT", () => stop.abort(new Error("cancelled")));
-process.on("SIGTERM", () => {
-  stop.abort(new Error("cancelled"));
-  // A terminal's Ctrl-C reaches them by itself.
-  void endChildren();
-});
+const stop = stopSignal();
 
 const names = Object.keys(rows).filter((name) => chosen.length === 0 || chosen.includes(name));
 const results = await measure(names);
 const { table, met } = await report(results, await host(), places().results);
 process.stdout.write(`${table}\n`);
-process.exit(stop.signal.aborted ? 130 : met ? 0 : 1);
+process.exit(stop.aborted ? 130 : met ? 0 : 1);
 
 async function measure(wanted: readonly string[]): Promise<RowResult[]> {
-  const lab = await Lab.make(stop.signal);
+  const lab = await Lab.make(stop);
   const done: RowResult[] = [];
   try {
     for (const row of wanted) {
-      if (stop.signal.aborted) break;
+      if (stop.aborted) break;
       const began = performance.now();
       const result = await findings(row, lab);
       const seconds = Math.round((performance.now() - began) / 100) / 10;
@@ -69,11 +63,6 @@ async function findings(row: string, lab: Lab): Promise<Pick<RowResult, "finding
   } catch (error) {
     return { findings: [], error: error instanceof Error ? error.message : String(error) };
   }
-}
-
-async function endChildren(): Promise<void> {
-  const text = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, "utf8");
-  for (const pid of text.trim().split(" ").filter(Boolean)) process.kill(Number(pid), "SIGTERM");
 }
 
 async function host(): Promise<Record<string, string | number>> {
