@@ -70,7 +70,7 @@ export function sourceAtFault({ frames }: CrashReport): string | undefined {
 }
 
 /** The report's lines, frames with their source lines. */
-export function decodedLines({ lines, frames }: CrashReport): string[] {
+export function decodedLines({ lines, frames }: Pick<CrashReport, "lines" | "frames">): string[] {
   const sources = new Map(
     frames.flatMap(({ text, source }) => (source === undefined ? [] : [[text, source] as const])),
   );

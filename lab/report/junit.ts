@@ -4,7 +4,7 @@ import writeFileAtomic from "write-file-atomic";
 import { isFailure } from "../run/cases.ts";
 import { printable } from "./progress.ts";
 import { decodedLines } from "../console/sourceLines.ts";
-import type { CaseResult, Crash, RunReport, SuiteResult } from "../run/verdict.ts";
+import type { CaseResult, Crash, Hang, RunReport, SuiteResult } from "../run/verdict.ts";
 
 // The package's types say "export default" where its code says "module.exports =".
 const builder = junit as unknown as Builder;
@@ -20,7 +20,8 @@ export function renderJunit(report: RunReport): string {
   if (report.verdict !== "passed" && !report.suites.some((suite) => showsFailure(suite, report))) {
     const run = root.testSuite().name("run").timestamp(new Date(report.startedAt));
     const crashes = report.crashes.flatMap(crashLines);
-    const details = [...report.moduleProblems, ...crashes].map(xmlText).join("\n");
+    const hangs = hangLines(report.hangs ?? []);
+    const details = [...report.moduleProblems, ...crashes, ...hangs].map(xmlText).join("\n");
     run
       .testCase()
       .className("run")
@@ -45,14 +46,19 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     .property("imageId", report.imageId)
     .property("sourceHash", report.sourceHash);
   if (report.seed !== undefined) element.property("seed", `${report.seed}`);
-  for (const each of suite.cases) addCase(element, each);
+  const hangs = (report.hangs ?? []).filter((hang) => hang.suite === suite.name);
+  for (const each of suite.cases) addCase(element, each, hangs);
   if (suite.problems.length > 0)
     element
       .testCase()
       .className(suite.name)
       .name("(suite)")
       .time(0)
-      .error(xmlText(suite.problems.join("; ")), "suite", suite.tail.map(xmlText).join("\n"));
+      .error(
+        xmlText(suite.problems.join("; ")),
+        "suite",
+        [...suite.tail, ...hangLines(hangs)].map(xmlText).join("\n"),
+      );
   for (const crash of crashesOf(suite, report))
     element
       .testCase()
@@ -64,7 +70,7 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     element.testCase().className(suite.name).name("(suite)").time(0).skipped();
 }
 
-function addCase(element: TestSuite, each: CaseResult): void {
+function addCase(element: TestSuite, each: CaseResult, hangs: readonly Hang[]): void {
   const testCase = element
     .testCase()
     .className(each.suite)
@@ -73,7 +79,8 @@ function addCase(element: TestSuite, each: CaseResult): void {
   for (const tag of each.tags ?? []) testCase.property("tag", xmlText(tag));
   for (const { name, value, unit } of each.measures ?? [])
     testCase.property(`measure.${name}`, xmlText(`${value} ${unit}`));
-  const details = each.diagnostics.map(xmlText).join("\n");
+  const evidence = each.outcome === "timedOut" ? hangLines(hangs) : [];
+  const details = [...each.diagnostics, ...evidence].map(xmlText).join("\n");
   switch (each.outcome) {
     case "failed":
     case "timedOut": {
@@ -103,6 +110,11 @@ function showsFailure(suite: SuiteResult, report: RunReport): boolean {
 
 function crashesOf(suite: SuiteResult, { crashes }: RunReport): Crash[] {
   return crashes.filter((crash) => crash.suite === suite.name);
+}
+
+/** What the kernel did, with a title for each. */
+function hangLines(hangs: readonly Hang[]): string[] {
+  return hangs.flatMap((hang) => [hang.title, ...decodedLines(hang)]);
 }
 
 /** The title, then the report. */

@@ -80,6 +80,18 @@ const crash = z.strictObject({
   case: z.string().optional().describe("that ran, as far as the suite and the clocks tell"),
 });
 
+const hang = z.strictObject({
+  title: z.string().describe("what is most likely to blame"),
+  asked: z
+    .enum(["session", "keyboard"])
+    .describe("how the kernel was asked: by a command, or by SysRq on the guest's keyboard"),
+  lines: strings("tasks that wait, what processors execute, free memory; the log has all"),
+  frames: z.array(frame),
+  during: z.string().describe("what the run was doing"),
+  suite: z.string().optional().describe("that ran; absent when none did"),
+  case: z.string().optional().describe("that ran, as far as the suite says"),
+});
+
 export const resultSchema = z
   .strictObject({
     format: z.literal(reportFormat).describe("grows when a field goes or changes its meaning"),
@@ -97,6 +109,7 @@ export const resultSchema = z
     suites: z.array(suite).describe("in the order in which they were to run"),
     moduleProblems: strings("modules that could not be unloaded"),
     crashes: z.array(crash).describe("of the guest's kernel, the first of each title"),
+    hangs: z.array(hang).optional().describe("what the kernel did when something hung"),
     selection: z
       .strictObject({
         suites: strings("patterns of names"),

@@ -6,6 +6,7 @@ import { decodedLines } from "../console/sourceLines.ts";
 import type {
   CaseResult,
   Crash,
+  Hang,
   RepetitionResult,
   RunReport,
   SuiteResult,
@@ -31,6 +32,8 @@ export function renderTable(report: RunReport, colour = false): string {
     sections.push(block(colours.red("✗ module"), report.moduleProblems));
   for (const crash of report.crashes)
     sections.push(block(colours.red(crashHeading(crash)), crashSummary(crash), "first"));
+  for (const hang of report.hangs ?? [])
+    sections.push(block(colours.red(hangHeading(hang)), decodedLines(hang), "first"));
   if (report.suites.length > 0) sections.push(suitesTable(report));
   const measures = report.suites.flatMap(({ cases }) => cases.flatMap(measuresOf));
   if (measures.length > 0) sections.push(measures.join("\n"));
@@ -80,6 +83,11 @@ function block(title: string, lines: readonly string[], which: "first" | "last" 
   const left = lines.length - shown.length;
   const more = left > 0 ? [`… ${left} more lines in the log`] : [];
   return [title, ...[...shown, ...more].map((line) => `    ${printable(line)}`)].join("\n");
+}
+
+function hangHeading({ title, during, case: running }: Hang): string {
+  const where = running === undefined ? during : `${during}, case "${running}"`;
+  return printable(`✗ hang: ${title} (during ${where})`);
 }
 
 function crashHeading({ kind, title, during, case: running }: Crash): string {

@@ -1,6 +1,7 @@
 /** Looks at a guest from outside: its console file and libvirt's idea of its state. */
 import { open, stat } from "node:fs/promises";
 import { connectionUri } from "../hypervisor/connection.ts";
+import { pressSysrq } from "../hypervisor/sysrq.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import type { DomainState, GuestWitness } from "./guest.ts";
 
@@ -36,6 +37,7 @@ export async function consoleWitness(
         return "unknown";
       }
     },
+    pressSysrq: (letter) => pressSysrq(connectionUri(libvirtUri), domain, letter),
   };
 }
 

@@ -8,7 +8,6 @@ import { execa } from "execa";
 import { elfSection, elfSymbols } from "../build/elf.ts";
 import { sandboxArguments } from "../build/hostBuild.ts";
 import { buildMount } from "../build/steps.ts";
-import type { CrashReport } from "../console/crashReport.ts";
 import type { StackFrame } from "../console/stackFrames.ts";
 import { addr2lineArguments, parseAddr2line, placeOf } from "../console/sourceLines.ts";
 import type { RunLog } from "./guest.ts";
@@ -29,11 +28,11 @@ const addr2lineMs = 60_000;
  * The reports, with source lines in the frames of the modules under test. What can't be had is said in
  * the log: a crash without source lines is a crash.
  */
-export async function decodeCrashes(
-  reports: readonly CrashReport[],
+export async function decodeCrashes<T extends { readonly frames: readonly StackFrame[] }>(
+  reports: readonly T[],
   files: DebugFiles,
   log: RunLog,
-): Promise<CrashReport[]> {
+): Promise<T[]> {
   const frames = reports.flatMap((report) => report.frames);
   const sources = new Map<string, string>();
   for (const [name, file] of files.modules) {

@@ -11,6 +11,8 @@ export interface GuestWitness {
   /** What the console has shown since the run began. */
   consoleSinceStart(): Promise<string>;
   domainState(): Promise<DomainState>;
+  /** Presses Alt, SysRq and a letter on the guest's keyboard. @throws LabError */
+  pressSysrq(letter: string): Promise<void>;
 }
 
 /** The run's log: takes everything, as it happens. */

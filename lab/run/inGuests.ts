@@ -146,15 +146,15 @@ function decoder(
       join(folder, manifest.module.folder, file),
     ]),
   );
-  return async (reports) => {
+  return async (traces) => {
     try {
       const { sysroot } = await openImage(imageId);
-      return await decodeCrashes(reports, { folder, modules, sysroot }, log);
+      return await decodeCrashes(traces, { folder, modules, sysroot }, log);
     } catch (error) {
       if (!(error instanceof LabError)) throw error;
       // The image may be gone by now.
       log.write(`no source lines: ${error.message}`);
-      return reports;
+      return traces;
     }
   };
 }

@@ -46,14 +46,19 @@ export function isBrokenTaint(taint: number): boolean {
 // some 50 ms. Writes the new marker, prints taint, a line of module names, then, when there is an old
 // marker, what the kernel log holds after it (all of it when that has been overwritten) up to the new
 // one; with priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as
-// raw when it reads /dev/kmsg is not the priority: so by syslog(2).)
+// raw when it reads /dev/kmsg is not the priority: so by syslog(2).) The first time, it lets the keyboard
+// ask the kernel what it does, for when nothing else in the guest answers.
 const script = `
 echo "$2" >/dev/kmsg
 read -r taint </proc/sys/kernel/tainted
 echo "$taint"
 while read -r name rest; do printf '%s ' "$name"; done </proc/modules
 echo
-[ -z "$1" ] || dmesg --syslog --raw | awk -v since="$1" -v until="$2" '
+if [ -z "$1" ]; then
+  { echo 1 >/proc/sys/kernel/sysrq; } 2>/dev/null
+  exit 0
+fi
+dmesg --syslog --raw | awk -v since="$1" -v until="$2" '
   index($0, since) { n = 0; next }
   { line[n++] = $0 }
   index($0, until) { exit }

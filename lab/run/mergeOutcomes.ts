@@ -26,6 +26,7 @@ export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selectio
   const suites = parts.flatMap((part) => part.suites);
   const moduleProblems = parts.flatMap((part) => part.moduleProblems);
   const crashes = distinct(parts.flatMap((part) => part.crashes));
+  const hangs = parts.flatMap((part) => part.hangs ?? []);
   const [gravest] = parts
     .map(({ verdict }) => verdict)
     .sort((a, b) => gravity.indexOf(a.kind) - gravity.indexOf(b.kind));
@@ -36,6 +37,7 @@ export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selectio
     suites,
     moduleProblems,
     crashes,
+    ...(hangs.length > 0 && { hangs }),
     kernelRelease: parts.find((part) => part.kernelRelease !== "")?.kernelRelease ?? "",
   };
 }

@@ -5,11 +5,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { crashReports, showsEnd } from "../console/crashParser.ts";
 import { bareReport, type CrashReport } from "../console/crashReport.ts";
+import type { StackFrame } from "../console/stackFrames.ts";
 import { decodedLines } from "../console/sourceLines.ts";
 import { GuestError } from "../guest/session.ts";
 import { Phases } from "../report/phases.ts";
 import { formatDuration, type Progress } from "../report/progress.ts";
 import { isFailure } from "./cases.ts";
+import { askKernel, type AskLimits, type KernelAnswer } from "./askKernel.ts";
 import type { Guest, GuestWitness, RunLog } from "./guest.ts";
 import { judge, type RunFacts } from "./judge.ts";
 import { KernelWatch, type KernelState } from "./kernelLog.ts";
@@ -17,7 +19,12 @@ import { loadModules, unloadModules } from "./load.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
 import { releaseMounts, runningKernel, uploadTree } from "./prepare.ts";
 import { caseAt, notRun, runSuite } from "./suite.ts";
-import type { Crash, SuiteResult, Verdict } from "./verdict.ts";
+import type { CaseResult, Crash, Hang, SuiteResult, Verdict } from "./verdict.ts";
+
+/** Adds source lines to the frames of traces. */
+export type Decode = <T extends { readonly frames: readonly StackFrame[] }>(
+  traces: readonly T[],
+) => Promise<readonly T[]>;
 
 export interface RunContext {
   readonly guest: Guest;
@@ -32,9 +39,11 @@ export interface RunContext {
   /** Takes the time of copying, loading and running. */
   readonly phases?: Phases;
   /** Finds the source lines of crashes; a failure of its own must not be one of the run's. */
-  readonly decode?: (reports: readonly CrashReport[]) => Promise<readonly CrashReport[]>;
+  readonly decode?: Decode;
   /** Milliseconds that a dying kernel gets for its last words on the console; default 5 s. */
   readonly lastWordsMs?: number;
+  /** For the question what the kernel of a hanging guest does. */
+  readonly askLimits?: AskLimits;
 }
 
 export interface RunOutcome {
@@ -42,6 +51,7 @@ export interface RunOutcome {
   readonly suites: readonly SuiteResult[];
   readonly moduleProblems: readonly string[];
   readonly crashes: readonly Crash[];
+  readonly hangs?: readonly Hang[];
   /** The guest's kernel; empty when it was never reached. */
   readonly kernelRelease: string;
 }
@@ -63,6 +73,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 class Run {
   private readonly died = new AbortController();
   private readonly suites: SuiteResult[] = [];
+  private readonly hangs: Hang[] = [];
   private readonly facts: Mutable<Omit<RunFacts, "suites">> = {
     moduleProblems: [],
     crashes: [],
@@ -98,7 +109,10 @@ class Run {
     const suites = [...this.suites, ...rest];
     const { moduleProblems, crashes } = this.facts;
     const verdict = judge({ ...this.facts, suites, selection: this.context.plan.selection });
-    return { verdict, suites, moduleProblems, crashes, kernelRelease: this.kernelRelease };
+    return {
+      ...{ verdict, suites, moduleProblems, crashes, kernelRelease: this.kernelRelease },
+      ...(this.hangs.length > 0 && { hangs: this.hangs }),
+    };
   }
 
   private async prepare(): Promise<KernelWatch | undefined> {
@@ -150,9 +164,14 @@ class Run {
     this.doing = `suite ${suite.name}`;
     log.write(`\n== suite ${suite.name}: ${suite.command.join(" ")}`);
     const step = progress.step(this.doing);
-    const around = { ...this.context, died: this.died.signal };
+    let answer: KernelAnswer | undefined;
+    const look = async (): Promise<void> => {
+      answer = await this.ask();
+    };
+    const around = { ...this.context, died: this.died.signal, look };
     const { result, lost } = await this.phases.time("run", () => runSuite(around, suite));
     this.suites.push(result);
+    if (answer !== undefined) await this.takeHang(answer);
     const took = formatDuration(result.milliseconds);
     log.write(`== suite ${suite.name}: ${summary(result)} (${took})`);
     const bad = result.problems.length > 0 || result.cases.some((each) => isFailure(each.outcome));
@@ -263,10 +282,47 @@ class Run {
     else if (error.fault === "transfer") this.facts.infrastructure = error.message;
     else if (state === "stopped")
       this.facts.infrastructure = `the guest stopped during ${this.under}: ${error.message}`;
-    else if (error.fault === "deadline" || error.fault === "silence")
-      this.facts.hung = `the guest hung during ${this.under}: ${error.message}`;
+    else if (error.fault === "deadline" || error.fault === "silence") await this.takeSilence(error);
     else
       this.facts.infrastructure = `the connection broke during ${this.under} while the guest's state is "${state}": ${error.message}`;
+  }
+
+  private async takeSilence(error: GuestError): Promise<void> {
+    const answer = await this.ask();
+    // What it does may be known to the kernel itself by now.
+    const reports = crashReports(await this.context.witness.consoleSinceStart());
+    if (reports.length > 0) {
+      await this.takeCrashes(reports);
+      return;
+    }
+    this.facts.hung = `the guest hung during ${this.under}: ${error.message}`;
+    if (answer !== undefined) await this.takeHang(answer);
+  }
+
+  private async ask(): Promise<KernelAnswer | undefined> {
+    if (this.died.signal.aborted) return undefined;
+    const step = this.context.progress.step("asking the kernel what it does");
+    const { askLimits } = this.context;
+    const answer = await this.phases.time("check", () => askKernel(this.context, askLimits));
+    if (answer === undefined) step.failed("it does not answer");
+    else step.done(answer.title);
+    return answer;
+  }
+
+  private async takeHang(answer: KernelAnswer): Promise<void> {
+    const { decode, log } = this.context;
+    const [decoded = answer] = decode
+      ? await this.phases.time("decode", () => decode([answer]))
+      : [answer];
+    const suite = this.runningSuite;
+    const running = suite?.underWay ?? suite?.cases.findLast(isTimedOut)?.name;
+    this.hangs.push({
+      ...decoded,
+      during: this.doing,
+      ...(suite && { suite: suite.name }),
+      ...(running !== undefined && { case: running }),
+    });
+    for (const line of decodedLines(decoded)) log.write(`hang: ${line}`);
   }
 
   private async lastWords(): Promise<CrashReport[]> {
@@ -311,6 +367,8 @@ class Run {
     }, consoleIntervalMs);
   }
 }
+
+const isTimedOut = ({ outcome }: CaseResult): boolean => outcome === "timedOut";
 
 function summary({ cases, ending, milliseconds, notSelected = 0 }: SuiteResult): string {
   const failed = cases.filter((each) => isFailure(each.outcome)).length;

@@ -28,6 +28,8 @@ export interface SuiteSurroundings {
   readonly signal?: AbortSignal;
   /** Aborted when the console shows that the kernel has died. */
   readonly died?: AbortSignal;
+  /** A deadline has passed: looks at what hangs, before it is killed. Bounded; does not fail. */
+  readonly look?: () => Promise<void>;
 }
 
 /** How long after its deadline a suite may take to be killed before we give the guest up. */
@@ -46,11 +48,21 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     stop.abort();
   };
 
-  let caseTimer = setTimeout(() => end("caseTimeout"), suite.caseTimeoutMs);
-  const suiteTimer = setTimeout(() => end("suiteTimeout"), suite.timeoutMs);
+  let looking: Promise<void> | undefined;
+  const tooLate = (ending: SuiteEnding): void => {
+    if (why !== undefined) return;
+    why = ending;
+    output.close();
+    looking = around.look?.();
+    void (looking ?? Promise.resolve()).finally(() => stop.abort());
+  };
+
+  let caseTimer = setTimeout(() => tooLate("caseTimeout"), suite.caseTimeoutMs);
+  const suiteTimer = setTimeout(() => tooLate("suiteTimeout"), suite.timeoutMs);
   output.onResult = () => {
     clearTimeout(caseTimer);
-    if (why === undefined) caseTimer = setTimeout(() => end("caseTimeout"), suite.caseTimeoutMs);
+    if (why === undefined)
+      caseTimer = setTimeout(() => tooLate("caseTimeout"), suite.caseTimeoutMs);
   };
   if (plan.stopAtFirst)
     output.onFailure = (failed) => {
@@ -75,8 +87,9 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     });
     // A dead kernel kills no program: to wait for that would take its whole deadline.
     const result = await Promise.race([running, death(around.died)]);
-    exitCode = result.exitCode;
-    if (result.signal !== null) endProblems.push(`the suite's program died of ${result.signal}`);
+    if (why === undefined) exitCode = result.exitCode;
+    if (why === undefined && result.signal !== null)
+      endProblems.push(`the suite's program died of ${result.signal}`);
   } catch (error) {
     if (!(error instanceof GuestError)) throw error;
     // Our own abort comes back as "cancelled"; anything else is the connection's failure.
@@ -91,6 +104,8 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
     around.signal?.removeEventListener("abort", cancel);
     around.died?.removeEventListener("abort", died);
   }
+
+  await looking;
 
   const document = output.end();
   const ending = why ?? "exited";
@@ -212,6 +227,7 @@ class SuiteOutput {
   private readonly errorLines = new LineSplitter();
   private readonly took = new Map<KtapResult, number>();
   private lastAt = performance.now();
+  private closed = false;
 
   constructor(
     private readonly suite: string,
@@ -221,7 +237,12 @@ class SuiteOutput {
 
   stdout(chunk: string): void {
     for (const line of this.outLines.push(chunk)) this.log.write(line);
-    this.take(this.parser.push(chunk));
+    if (!this.closed) this.take(this.parser.push(chunk));
+  }
+
+  /** What comes after a deadline goes to the log only. */
+  close(): void {
+    this.closed = true;
   }
 
   stderr(chunk: string): void {

@@ -74,6 +74,7 @@ export async function testRun(
     ),
     moduleProblems: outcome.moduleProblems,
     crashes: outcome.crashes,
+    ...(outcome.hangs && { hangs: outcome.hangs }),
     ...(selection && { selection }),
     ...(seed !== undefined && { seed }),
     ...(repetition && { repetition }),

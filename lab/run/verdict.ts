@@ -5,6 +5,7 @@
 import { ExitCode } from "../config/errors.ts";
 import type { CrashReport } from "../console/crashReport.ts";
 import type { Phase } from "../report/phases.ts";
+import type { KernelAnswer } from "./askKernel.ts";
 import type { Measure } from "./attributes.ts";
 import type { Selection } from "./selection.ts";
 
@@ -53,6 +54,16 @@ export interface SuiteResult {
   readonly notSelected?: number;
   /** The case that was under way when the suite ended before its time, if the suite had said so. */
   readonly underWay?: string;
+}
+
+/** A hang, and what the kernel said that it was doing. */
+export interface Hang extends KernelAnswer {
+  /** Words for a sentence: "suite NAME", "loading the module …". */
+  readonly during: string;
+  /** The suite that ran; absent when none did. */
+  readonly suite?: string;
+  /** The case that ran, as far as the suite says. */
+  readonly case?: string;
 }
 
 /** A crash of the guest's kernel, and what was under way. */
@@ -114,6 +125,8 @@ export interface RunReport {
   readonly moduleProblems: readonly string[];
   /** The first of each title. */
   readonly crashes: readonly Crash[];
+  /** What the kernel did during hangs; absent when there was none. */
+  readonly hangs?: readonly Hang[];
   /** What was asked for; absent for all. */
   readonly selection?: Selection;
   /** Decided the order of suites and cases; absent for the manifest's order. */

@@ -93,6 +93,15 @@ export class FakeGuest implements Guest {
 export class FakeWitness implements GuestWitness {
   console = "";
   state: DomainState = "running";
+  /** What the console shows when a letter is pressed with SysRq. */
+  readonly sysrq = new Map<string, string>();
+  readonly pressed: string[] = [];
+
+  pressSysrq(letter: string): Promise<void> {
+    this.pressed.push(letter);
+    this.console += this.sysrq.get(letter) ?? "";
+    return Promise.resolve();
+  }
 
   consoleSinceStart(): Promise<string> {
     return Promise.resolve(this.console);

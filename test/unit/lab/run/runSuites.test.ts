@@ -36,6 +36,7 @@ function run(
     log: { write },
     witness,
     lastWordsMs: 50,
+    askLimits: { commandMs: 100, answerMs: 60, silentMs: 5 },
     ...(signal && { signal }),
   });
 }
@@ -353,6 +354,78 @@ describe("deadlines", () => {
     });
     expect(suites[0]?.ending).toBe("suiteTimeout");
     expect(suites[0]?.cases.at(-1)?.diagnostics.at(-1)).toMatch(/did not end within 0\.1 s/);
+  });
+});
+
+describe("a hang, and what the kernel does then", () => {
+  const dump = [
+    "[    9.0] sysrq: Show Blocked State",
+    "[    9.0] task:insmod          state:D stack:0     pid:7 ppid:6 flags:0x00004002",
+    "[    9.0] Call Trace:",
+    "[    9.0]  hello_wait+0x1/0x20 [hello]",
+    "",
+  ].join("\r\n");
+  const trigger = "/proc/sysrq-trigger";
+  const hanging: Answer = { stdout: "1..2\nok 1 a\n# RUN b\n", hangs: true };
+  const title = "insmod (pid 7, state D) waits in hello_wait [hello]";
+
+  it("is asked by a command while the guest answers, before the suite is killed", async () => {
+    const { verdict, hangs, crashes } = await run({
+      [trigger]: { then: () => (witness.console += dump) },
+      [first]: hanging,
+      [second]: good,
+    });
+    expect(index(trigger)).toBeGreaterThan(index(first));
+    expect(index(trigger)).toBeLessThan(index("rmmod"));
+    expect(verdict.kind).toBe("hung");
+    expect(crashes).toEqual([]);
+    expect(hangs).toMatchObject([
+      { title, asked: "session", during: "suite first", suite: "first", case: "b" },
+    ]);
+    expect(witness.pressed).toEqual([]);
+    expect(log.join("\n")).toMatch(/hang: {2}hello_wait\+0x1\/0x20 \[hello\]/);
+  });
+
+  it("is asked on the keyboard when the guest no longer answers", async () => {
+    witness.sysrq.set("w", dump);
+    const { verdict, hangs } = await run({
+      [first]: { then: () => (guest.unreachable = new GuestError("deadline", "no answer")) },
+    });
+    expect(verdict.kind).toBe("hung");
+    expect(witness.pressed).toEqual(["w", "m", "l"]);
+    expect(hangs).toMatchObject([{ title, asked: "keyboard" }]);
+  });
+
+  it("stays a hang when the kernel says nothing", async () => {
+    const { verdict, hangs } = await run({ [first]: hanging, [second]: good });
+    expect(verdict.kind).toBe("hung");
+    expect(hangs).toBeUndefined();
+    expect(log).toContain("the kernel does not answer");
+  });
+
+  it("is a crash when the kernel has one to report meanwhile", async () => {
+    witness.sysrq.set("l", "[    9.1] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [a:1]\n");
+    const { verdict } = await run({
+      [first]: { then: () => (guest.unreachable = new GuestError("deadline", "no answer")) },
+    });
+    expect(verdict.kind).toBe("crashed");
+  });
+
+  it("does not count what a suite says after its deadline", async () => {
+    const drip = { pieces: ["ok 1 a\n", "ok 2 b\n"], pauseMs: 20 };
+    guest.answers.push([trigger, { drip: { pieces: [""], pauseMs: 60 } }]);
+    const suites = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 30, timeoutMs: 30 }));
+    guest.answers.push([first, { stdout: "1..2\n", drip }], [second, good]);
+    const outcome = await runSuites({
+      ...{ guest, plan: { ...plan, suites }, progress: silentProgress, witness },
+      log: { write: (text) => log.push(text) },
+      askLimits: { commandMs: 100, answerMs: 10, silentMs: 5 },
+    });
+    expect(outcome.suites[0]?.cases.map(({ outcome: each }) => each)).toEqual([
+      "passed",
+      "timedOut",
+    ]);
+    expect(log).toContain("ok 2 b");
   });
 });
 
