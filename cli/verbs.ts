@@ -16,6 +16,7 @@ const verbFiles: Readonly<Record<string, VerbFile>> = {
   daemon: () => import("./daemon.ts"),
   destroy: () => import("./destroy.ts"),
   env: () => import("./env.ts"),
+  gdb: () => import("./gdb.ts"),
   image: () => import("./image.ts"),
   key: () => import("./key.ts"),
   manifest: () => import("./manifest.ts"),
