@@ -19,8 +19,8 @@ test("the kernel's own symbols are read, not those of modules and processors' da
 
 test("the file has the code's symbols in the section of the code, at their addresses", () => {
   expect(elfSymbols(kernelSymbolFile(parseKallsyms(text)))).toEqual([
-    { name: "_stext", section: ".text", value: 0xffffffff81000000 },
-    { name: "do_thing", section: ".text", value: 0xffffffff81000010 },
+    { name: "_stext", section: ".text", value: Number(0xffffffff81000000n) },
+    { name: "do_thing", section: ".text", value: Number(0xffffffff81000010n) },
   ]);
 });
 
