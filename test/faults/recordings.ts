@@ -11,7 +11,8 @@ export interface Recording {
   readonly seconds?: number;
 }
 
-const insmod = (fault: string, at = "init"): string => `insmod faults.ko fault=${fault} at=${at}`;
+export const insmod = (fault: string, at = "init"): string =>
+  `insmod faults.ko fault=${fault} at=${at}`;
 // _IO('F', 1)
 const ioctl = `python3 -c 'import fcntl; fcntl.ioctl(open("/dev/faults", "rb"), 0x4601)'`;
 

@@ -1,0 +1,47 @@
+/** What a fault of the catalogue is. */
+import type { VerdictKind } from "../../lab/run/verdict.ts";
+
+/** What has to be told of a fault. */
+export interface Expected {
+  /** Several where it is luck which of them is true; each is right then. */
+  readonly verdict: VerdictKind | readonly VerdictKind[];
+  /** Fits the report's reason. */
+  readonly reason: RegExp;
+}
+
+/** What is done on the host while the suite runs. */
+export type HostAction = "kill QEMU" | "stop QEMU" | "remove the console file" | "interrupt vexlab";
+
+export interface Fault extends Expected {
+  /** Names the fault and its suite. */
+  readonly name: string;
+  /** Where it is made. */
+  readonly kind: "kernel" | "test" | "host";
+  /** How it is made, for a person. */
+  readonly what: string;
+  /** The suite's program and its words, in test/faults. */
+  readonly command: readonly string[];
+  /** Seconds within which `vexlab test` has to have told it, on a quiet host without KVM. */
+  readonly within: number;
+  /** Why that is right, where it is not plain. */
+  readonly why?: string;
+  /** By the kernel's version, where it is told otherwise. */
+  readonly on?: Readonly<Record<string, Expected>>;
+  /** Seconds between two results, and for the suite; the manifest's defaults otherwise. */
+  readonly caseTimeout?: number;
+  readonly timeout?: number;
+  /** vexlab loads the module before the suite; with these parameters. */
+  readonly load?: Readonly<Record<string, string>>;
+  readonly host?: HostAction;
+  /** In the stack's own guest, over SSH, instead of a fork. */
+  readonly ownGuest?: boolean;
+}
+
+/** What is right on a kernel. */
+export function expectedOn(fault: Fault, kernel: string): Expected {
+  return fault.on?.[kernel] ?? fault;
+}
+
+export function verdictsOf({ verdict }: Expected): readonly VerdictKind[] {
+  return typeof verdict === "string" ? [verdict] : verdict;
+}

@@ -1,0 +1,263 @@
+/** Faults of the module under test. How the kernel is brought to notice them is in recordings.ts. */
+import type { Expected, Fault } from "./fault.ts";
+import { insmod, recordings } from "./recordings.ts";
+
+const quick = 40;
+
+type Some = Partial<Fault>;
+
+/** A fault that the kernel notices: a crash, at the function that makes it. */
+const crash = (name: string, what: string, reason: RegExp, more: Some = {}): Fault => ({
+  ...{ name, kind: "kernel", what, command: more.command ?? commandOf(name, more) },
+  ...{ verdict: "crashed", reason, within: quick },
+  ...more,
+});
+
+/** A fault that a stock kernel does not notice, or that is none. */
+const other = (
+  name: string,
+  what: string,
+  verdict: Expected["verdict"],
+  reason: RegExp,
+  more: Some = {},
+): Fault => ({ ...crash(name, what, reason, more), verdict });
+
+/** The suite that makes the recorded fault of that name; or nothing, where loading the module does. */
+function commandOf(name: string, { load }: Some): string[] {
+  if (load !== undefined) return shell(name, "true");
+  const recording = recordings.find((each) => each.name === name);
+  if (recording === undefined) throw new Error(`recordings.ts has no fault ${name}`);
+  const { command, settings = {} } = recording;
+  const set = Object.entries(settings).map(([file, value]) => `echo ${value} >${file}`);
+  return shell(name, [...set, command].join("; "));
+}
+
+function shell(name: string, words: string): string[] {
+  return ["tests/fault.sh", name, words];
+}
+
+/** The whole reason of a crash: which case, what, in which function, in which line of the sources. */
+const at = (cause: string, name: string, source: string): RegExp =>
+  new RegExp(`case ".+": ${cause} in ${name} \\[faults\\] \\(modules/${source}:\\d+\\)$`);
+const oops = (cause: string, name: string): RegExp => at(cause, name, "oops\\.c");
+
+const nullPointer = oops("null pointer dereference", "fault_null_pointer");
+const inCase = (name: string): RegExp =>
+  new RegExp(`suite ${name}, case "${name}" hung: no result`);
+const onePassed = /^1 case in 1 suite passed$/;
+/** The processor, or the task, never comes back: only a deadline ends the suite. */
+const stuck = { caseTimeout: 15, within: 110 };
+
+const edited = (name: string, from: string, to: string): string[] =>
+  shell(
+    name,
+    `LC_ALL=C sed 's/${from}/${to}/g' faults.ko >/tmp/edited.ko && insmod /tmp/edited.ko`,
+  );
+const sameLength = "the copy of the module that is loaded was edited";
+
+export const kernelFaults: readonly Fault[] = [
+  crash("null-pointer", "null pointer dereference in init", nullPointer),
+  crash("null-pointer-ioctl", "… in an ioctl", nullPointer),
+  crash("null-pointer-work", "… in a workqueue", nullPointer),
+  crash("null-pointer-exit", "… in exit, the suite unloads the module", nullPointer),
+  crash(
+    "null-pointer-unload",
+    "… in exit, vexlab unloads the module",
+    /during unloading the module after suite null-pointer-unload: null pointer dereference in fault_null_pointer \[faults\] \(modules\/oops\.c:\d+\)$/,
+    { load: { fault: "null-pointer", at: "exit" } },
+  ),
+  crash(
+    "null-pointer-load",
+    "… in init, vexlab loads the module",
+    /during loading the module for suite null-pointer-load: null pointer dereference in fault_null_pointer \[faults\] \(modules\/oops\.c:\d+\)$/,
+    { load: { fault: "null-pointer" } },
+  ),
+  crash("null-pointer-panic", "… with panic_on_oops", nullPointer),
+  crash(
+    "page-fault",
+    "reads an address that is not mapped",
+    oops("page fault", "fault_page_fault"),
+  ),
+  crash(
+    "general-protection",
+    "reads an address that can't be one",
+    oops("general protection fault", "fault_general_protection"),
+  ),
+  crash(
+    "invalid-opcode",
+    "executes what is no instruction",
+    oops("invalid opcode", "fault_invalid_opcode"),
+  ),
+  crash("divide-error", "divides by zero", oops("divide error", "fault_divide_error")),
+  crash("bug", "BUG_ON()", at("kernel BUG", "fault_bug", "report\\.c")),
+  crash("warn", "WARN_ON()", at("warning", "fault_warn", "report\\.c")),
+  crash("warn-text", "WARN() with a text", at("warning", "fault_warn_text", "report\\.c")),
+  crash("warn-panic", "WARN_ON() with panic_on_warn", at("warning", "fault_warn", "report\\.c")),
+  crash("two-warnings", "two WARN()s, one after the other", /: warning in fault_warn \[faults\]/),
+  crash(
+    "panic",
+    "panic()",
+    /case "panic": panic: fault: nothing goes any more, code N( \(modules\/report\.c:\d+\))?$/,
+  ),
+  crash("list-add-twice", "adds an entry to a list twice", /list_add corruption in fault_list_add/),
+  crash("list-del-twice", "removes an entry twice", /list_del corruption in fault_list_del/),
+  crash(
+    "slab-overrun",
+    "writes beyond the end of an object",
+    at("slab corruption: Right Redzone overwritten", "fault_slab_overrun", "slab\\.c"),
+  ),
+  crash(
+    "double-free",
+    "frees an object twice",
+    /slab corruption: .* in fault_double_free \[faults\]/,
+  ),
+  crash(
+    "use-after-free",
+    "writes to an object that was freed",
+    /slab corruption: Poison overwritten in fault_use_after_free \[faults\]/,
+  ),
+  crash(
+    "kmalloc-double-free",
+    "frees kmalloc()'s memory twice",
+    at("kernel BUG", "fault_kmalloc_double_free", "slab\\.c"),
+  ),
+  crash(
+    "leak",
+    "destroys a cache with an object in it",
+    /slab corruption: Objects remaining.* fault_leak/,
+  ),
+  other("kmalloc-leak", "loses kmalloc()'s memory", "passed", onePassed, {
+    why: "only kmemleak notices it, which stock kernels are built without",
+  }),
+  crash(
+    "stack-overflow",
+    "recursion without end",
+    /case "stack-overflow": stack overflow in fault_stack_overflow_deeper \[faults\]/,
+    {
+      ...stuck,
+      on: {
+        "6.12": { verdict: ["hung", "crashed"], reason: /stack-overflow/ },
+      },
+      why: "6.12 says nothing when its stack overflows in an emulated guest, and does not answer",
+    },
+  ),
+  crash("out-of-memory", "takes all memory", /out of memory in fault_out_of_memory \[faults\]/, {
+    within: 150,
+  }),
+  crash("soft-lockup", "endless loop, not preemptible", /soft lockup in fault_soft_lockup/, stuck),
+  crash("soft-lockup-panic", "… with softlockup_panic", /soft lockup in fault_soft_lockup/, stuck),
+  other("endless-loop", "endless loop that is preemptible", "hung", inCase("endless-loop"), {
+    ...stuck,
+    why: "nothing is wrong in the kernel's eyes; the module stays for ever",
+  }),
+  other("hard-lockup", "endless loop with interrupts off", ["hung", "crashed"], /hard-lockup/, {
+    ...stuck,
+    why: "the detector needs a performance counter, which emulation lacks; RCU notices if the grace period is kept by the other processor",
+  }),
+  crash(
+    "rcu-stall",
+    "a read-side critical section without end",
+    /in fault_rcu_stall \[faults\]/,
+    stuck,
+  ),
+  crash(
+    "scheduling-while-atomic",
+    "sleeps with preemption off",
+    /scheduling while atomic in fault_scheduling_while_atomic \[faults\]/,
+  ),
+  other("sleeping-in-atomic", "takes a free mutex with preemption off", "passed", onePassed, {
+    why: "only CONFIG_DEBUG_ATOMIC_SLEEP notices it, which stock kernels are built without",
+  }),
+  crash(
+    "deadlock",
+    "two threads, two mutexes, AB and BA",
+    /hung task in take_[ab]_then_[ab]/,
+    stuck,
+  ),
+  crash(
+    "uninterruptible-wait",
+    "waits for ever in insmod, in state D",
+    /hung task in fault_uninterruptible_wait/,
+    stuck,
+  ),
+  other(
+    "wait-unnoticed",
+    "… before the kernel's own limit of two minutes",
+    "hung",
+    inCase("wait-unnoticed"),
+    { ...stuck, caseTimeout: 10, command: shell("wait-unnoticed", insmod("uninterruptible-wait")) },
+  ),
+  other(
+    "wait-in-load",
+    "… in insmod, vexlab loads the module",
+    "hung",
+    /^the guest hung during loading the module for suite wait-in-load: not finished after 60 s/,
+    { load: { fault: "uninterruptible-wait" }, within: 150 },
+  ),
+  crash(
+    "hung-task",
+    "a thread of the module waits for ever",
+    /hung task in fault_uninterrupt/,
+    stuck,
+  ),
+  crash(
+    "hung-task-panic",
+    "… with hung_task_panic",
+    /hung task in fault_uninterruptible_wait/,
+    stuck,
+  ),
+  other("init-error", "init returns an error, the suite loads it", "failed", /"init-error" failed/),
+  other(
+    "init-error-load",
+    "init returns an error, vexlab loads it",
+    "load-failed",
+    /^the module was not loaded: insmod: .*: Input\/output error/,
+    { load: { fault: "init-error" } },
+  ),
+  // With versions of symbols, the kernel's release is not compared, the rest of the word is.
+  other("wrong-vermagic", "built for another kernel", "failed", /"wrong-vermagic" failed/, {
+    command: edited("wrong-vermagic", " SMP ", " XMP "),
+    why: sameLength,
+  }),
+  other(
+    "missing-symbol",
+    "needs a symbol that no kernel has",
+    "failed",
+    /"missing-symbol" failed/,
+    {
+      command: edited("missing-symbol", "misc_register", "misc_regilter"),
+      why: sameLength,
+    },
+  ),
+  other("taint", "not signed, not in the kernel's tree", "passed", onePassed, {
+    command: shell(
+      "taint",
+      "insmod faults.ko && [ $(($(cat /proc/sys/kernel/tainted) & 12288)) != 0 ]",
+    ),
+    why: "the flags O and E only say what is loaded",
+  }),
+  other("printk-flood", "twenty thousand lines in the kernel's log", "passed", onePassed, {
+    within: 120,
+    why: "it is allowed, though the log's older lines are lost",
+  }),
+  crash("reboot", "restarts the machine", /case "reboot": the guest restarted$/, stuck),
+  crash("power-off", "switches the machine off", /case "power-off": the guest shut down$/, stuck),
+  other("stop-timer", "stops the processors' timers", "hung", /stop-timer/, {
+    command: shell("stop-timer", `${insmod("stop-timer")}; sleep 5`),
+    caseTimeout: 15,
+    within: 120,
+  }),
+  crash("sysrq-panic", "panics at a test's wish", /panic: sysrq triggered crash/),
+  crash(
+    "root-disk-error",
+    "the root disk's file system has an error",
+    /error on the root disk: ext4/,
+  ),
+  other("user-fault", "programs that the kernel kills for what they do", "passed", onePassed, {
+    command: shell(
+      "user-fault",
+      "sh -c 'kill -SEGV $$'; python3 -c 'import ctypes; ctypes.string_at(1)'; true",
+    ),
+    why: "the programs crashed, not the kernel",
+  }),
+];
