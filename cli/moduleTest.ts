@@ -14,6 +14,7 @@ import { places, stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { connectionUri } from "../lab/hypervisor/connection.ts";
+import { jsonText } from "../lab/report/json.ts";
 import { Phases } from "../lab/report/phases.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
@@ -124,7 +125,7 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
     );
   });
   process.stderr.write(`\n${renderTable(report, picocolors.isColorSupported)}`);
-  process.stdout.write(`${JSON.stringify(report)}\n`);
+  process.stdout.write(`${jsonText(report)}\n`);
   return input.onFailure === "report" && report.verdict !== "cancelled"
     ? ExitCode.passed
     : report.exitCode;

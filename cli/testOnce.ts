@@ -14,6 +14,7 @@ import { thisHost } from "../lab/config/thisHost.ts";
 import { parseStackConfig, type StackConfig } from "../lab/config/stack.ts";
 import { GuestSession } from "../lab/guest/session.ts";
 import { openImage } from "../lab/image/image.ts";
+import { jsonText } from "../lab/report/json.ts";
 import { Phases } from "../lab/report/phases.ts";
 import { formatDuration, type Progress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
@@ -118,7 +119,7 @@ async function turn(
 /** The report for a person, or as JSON. */
 export function printReport(report: RunReport, json: boolean): void {
   if (json) {
-    process.stdout.write(`${JSON.stringify(report)}\n`);
+    process.stdout.write(`${jsonText(report)}\n`);
     return;
   }
   const phases = (report.phases ?? []).map(

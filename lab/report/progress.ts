@@ -28,9 +28,11 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
 }
 
-// What a guest prints may hold escape sequences that would move the cursor or recolour the terminal.
-// eslint-disable-next-line no-control-regex
-const controlCharacters = /\u001b\[[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f]/g;
+// What a guest prints may hold escape sequences that would move the cursor or recolour the terminal; some
+// terminals take U+0080 to U+009F for the two characters that such a sequence begins with (ECMA-48, 5.3).
+const controlCharacters =
+  // eslint-disable-next-line no-control-regex
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /** The text without escape sequences and control characters other than tab and newline. */
 export function printable(text: string): string {

@@ -70,10 +70,11 @@ const mostDiagnostics = 200;
 const mostProblems = 20;
 
 const versionLine = /^(?:KTAP version \d+|TAP version 1[34])\s*$/;
-const planLine = /^1\.\.(\d{1,9})\s*(?:#\s*(.*))?$/;
-const resultLine = /^(ok|not ok)(?:\s+(\d{1,9})(?=\s|$))?(?:\s+(.*))?$/;
-const bailOutLine = /^bail out!\s*(.*)$/i;
-const directiveText = /^(?:(SKIP)\S*|(TODO|XFAIL|TIMEOUT|ERROR)(?![\w-]))[\s:]*(.*)$/i;
+// The flag s, because a line may hold a carriage return or another character that `.` does not stand for.
+const planLine = /^1\.\.(\d{1,9})\s*(?:#\s*(.*))?$/s;
+const resultLine = /^(ok|not ok)(?:\s+(\d{1,9})(?=\s|$))?(?:\s+(.*))?$/s;
+const bailOutLine = /^bail out!\s*(.*)$/is;
+const directiveText = /^(?:(SKIP)\S*|(TODO|XFAIL|TIMEOUT|ERROR)(?![\w-]))[\s:]*(.*)$/is;
 
 interface OpenLevel {
   readonly indent: number;

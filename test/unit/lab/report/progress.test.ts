@@ -55,6 +55,8 @@ describe("progress", () => {
     const note = shown((progress) => progress.step("a").failed("\u001b[2Jgone"));
     expect(note).toBe("[t] a\n[t] a: failed, gone (d)\n");
     expect(printable("tab\tand\nnewline")).toBe("tab\tand\nnewline");
+    expect(printable("\u009b31mred\u009b0m \u009d0;title\u009c\u0085")).toBe("red 0;title");
+    expect(printable("\u00a0é")).toBe("\u00a0é");
   });
 
   it.each([

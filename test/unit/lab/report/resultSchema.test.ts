@@ -33,6 +33,13 @@ describe("the schema of result.json", () => {
     expect(resultSchema.parse(written)).toEqual(written);
   });
 
+  it("has no control character as such, and loses none", () => {
+    const reason = "\u001b[2J \u009b2J \u007f é";
+    const text = renderJson({ ...mixed, reason });
+    expect(text.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
+    expect(JSON.parse(text)).toHaveProperty("reason", reason);
+  });
+
   it.each([
     ["an unknown field", { ...mixed, colour: "red" }],
     ["an unknown verdict", { ...mixed, verdict: "perhaps" }],

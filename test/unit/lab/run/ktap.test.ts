@@ -155,6 +155,18 @@ describe("output that must never pass silently", () => {
     );
   });
 
+  it.each(["\r", "\u2028", "\u2029"])("does not lose a line that holds %j", (character) => {
+    const text = `1..2\nok 1 one${character}two # SKIP a${character}b\nnot ok 2 a${character}b\n`;
+    const { top } = parseKtap(text);
+    expect(top.results.map(({ ok, description }) => [ok, description])).toEqual([
+      [true, `one${character}two`],
+      [false, `a${character}b`],
+    ]);
+    expect(top.results[0]?.directive).toEqual({ kind: "SKIP", reason: `a${character}b` });
+    const bailed = parseKtap(`1..1\nBail out! a${character}b\n`);
+    expect(bailed.bailOut).toBe(`a${character}b`);
+  });
+
   it("does not count what comes after a bail out", () => {
     expect(outcomes(lines("1..2", "ok 1 a", "Bail out!", "ok 2 b"))).toEqual(["passed a"]);
   });
