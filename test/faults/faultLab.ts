@@ -76,7 +76,7 @@ export class FaultLab {
     for (const name of ["json", "junit"] as const)
       if (report) files[name] = await readFile(report.files[name], "utf8");
     const left = await this.leftOver();
-    return { exitCode, seconds, report, terminal: stderr, files, left };
+    return { exitCode, seconds, report, terminal: stderr + stdout, files, left };
   }
 
   /** Destroys the stack and removes the checkout; keeps it, and says so, when that fails. */
