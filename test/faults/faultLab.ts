@@ -66,10 +66,9 @@ export class FaultLab {
     this.signal.throwIfAborted();
     const { checkout } = this;
     await checkout.write("test/faults/vexlab.yaml", stringify(manifestOf(fault)));
-    if (fault.ownGuest) await checkout.configure(stack, { warm: "off" });
+    await checkout.configure(stack, { warm: fault.ownGuest ? "off" : undefined });
     const argv = ["test", "--stack", stack, "--suite", fault.name, "--json"];
     const { exitCode, stdout, stderr, seconds } = await this.vexlab(argv, fault);
-    if (fault.ownGuest) await checkout.configure(stack, { warm: undefined });
     this.signal.throwIfAborted();
     const report = parsed(stdout);
     const files: Record<string, string> = {};
@@ -96,6 +95,8 @@ export class FaultLab {
     const began = performance.now();
     const running = execa(this.checkout.path("scripts/vexlab"), argv, {
       ...{ cwd: folder, env: environment, stdin: "ignore", all: true, reject: false },
+      // A terminal's Ctrl-C would reach it a second time, which ends it without its clean-up.
+      detached: true,
       ...{ timeout: longestMs * (fault ? 1 : 3), forceKillAfterDelay: 30_000 },
     });
     this.running = running;

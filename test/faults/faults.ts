@@ -23,9 +23,10 @@ if (unknown.length > 0) {
   say(`no such fault: ${unknown.join(", ")}; there are ${catalogue.map((f) => f.name).join(", ")}`);
   process.exit(ExitCode.usage);
 }
-const chosen = catalogue.filter(
-  ({ name }) => positionals.length === 0 || positionals.includes(name),
-);
+const chosen =
+  positionals.length === 0
+    ? catalogue
+    : positionals.flatMap((name) => catalogue.filter((fault) => fault.name === name));
 process.exitCode = await cancellable((signal) => run(signal));
 
 async function run(signal: AbortSignal): Promise<number> {
@@ -34,8 +35,9 @@ async function run(signal: AbortSignal): Promise<number> {
   const results: Told[] = [];
   let kernel = "";
   say("building what is missing, starting the stack");
-  const lab = await FaultLab.make(signal, values.kernel);
+  let lab: FaultLab | undefined;
   try {
+    lab = await FaultLab.make(signal, values.kernel);
     for (const fault of chosen) {
       if (signal.aborted) break;
       const outcome = await lab.run(fault);
@@ -50,7 +52,7 @@ async function run(signal: AbortSignal): Promise<number> {
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    await lab.remove();
+    await lab?.remove();
   }
   const right = results.filter(({ wrong }) => wrong.length === 0).length;
   const folder = places().results;
