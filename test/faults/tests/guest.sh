@@ -60,7 +60,10 @@ restart)
 	;;
 set-taint)
 	# As a kernel sets it that has issued a warning: Documentation/admin-guide/tainted-kernels.rst.
+	before=$(cat /proc/sys/kernel/tainted)
 	echo 512 >/proc/sys/kernel/tainted
+	echo "# flags $before, then $(cat /proc/sys/kernel/tainted)"
+	[ $((before & 512)) = 0 ] || echo 'Bail out! the flag was set before'
 	;;
 *)
 	echo "guest.sh: there is no $1" >&2
