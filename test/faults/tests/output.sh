@@ -89,7 +89,7 @@ bail-out)
 	;;
 ten-thousand)
 	plan 10000
-	seq -f 'ok %.0f case number %.0f' 10000 | sed 's/^\(ok [0-9]*\) .*/\1 one of many/'
+	seq -f 'ok %.0f one of many' 10000
 	;;
 megabyte-lines)
 	plan 3
