@@ -20,6 +20,14 @@ import { notRun } from "./suite.ts";
 import type { TestRequest } from "./testRequest.ts";
 import type { VerdictKind } from "./verdict.ts";
 
+/** What is the same for all guests of a run. */
+export interface Surroundings {
+  readonly request: TestRequest;
+  readonly progress: Progress;
+  readonly log: LogFile;
+  readonly signal: AbortSignal | undefined;
+}
+
 export interface Outcome {
   readonly outcome: RunOutcome;
   /** What the guest's console showed meanwhile. */
@@ -27,23 +35,18 @@ export interface Outcome {
 }
 
 /** All suites in one guest as far as it lives, or each in one of its own, some at once. */
-export async function outcomeOf(
-  request: TestRequest,
-  plan: RunPlan,
-  progress: Progress,
-  log: LogFile,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
+export async function outcomeOf(around: Surroundings, plan: RunPlan): Promise<Outcome> {
+  const { request, progress } = around;
   const jobs = request.jobs ?? 1;
-  if (jobs === 1 || plan.suites.length < 2) return inGuests(request, plan, progress, log, signal);
+  if (jobs === 1 || plan.suites.length < 2) return inGuests(around, plan);
   const limit = pLimit(jobs);
   // One for all: the stack's own guest takes its runs one after the other.
   const source = request.source ?? ownGuest(request.guest);
   const parts = await Promise.allSettled(
     plan.suites.map((suite) => {
       const part = { ...plan, suites: [suite] };
-      const own = named(progress, suite.name);
-      return limit(() => inGuest({ ...request, source }, part, own, log, signal));
+      const own = { request: { ...request, source }, progress: named(progress, suite.name) };
+      return limit(() => inGuest({ ...around, ...own }, part));
     }),
   );
   const outcomes = parts.map((part) => {
@@ -65,16 +68,11 @@ function merged(parts: readonly Outcome[], { selection }: RunPlan): Outcome {
 }
 
 /** All suites in one guest; those that a crash or a hang of it has left over, in another one. */
-async function inGuests(
-  request: TestRequest,
-  plan: RunPlan,
-  progress: Progress,
-  log: LogFile,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
+async function inGuests(around: Surroundings, plan: RunPlan): Promise<Outcome> {
+  const { progress, log, signal } = around;
   const parts: Outcome[] = [];
   for (let left = plan.suites; ;) {
-    const part = await inGuest(request, { ...plan, suites: left }, progress, log, signal);
+    const part = await inGuest(around, { ...plan, suites: left });
     const { verdict, suites } = part.outcome;
     const ran = suites.filter(({ ending }) => ending !== "notRun");
     const rest = left.filter(({ name }) => !ran.some((suite) => suite.name === name));
@@ -90,13 +88,8 @@ async function inGuests(
   }
 }
 
-async function inGuest(
-  request: TestRequest,
-  plan: RunPlan,
-  progress: Progress,
-  log: LogFile,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
+async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
+  const { request, progress, log, signal } = around;
   const { guest: place, phases = new Phases() } = request;
   const source = request.source ?? ownGuest(place);
   // Of several parts, those that had not begun.

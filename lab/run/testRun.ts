@@ -57,7 +57,7 @@ export async function testRun(
   }
 
   const began = performance.now();
-  const { outcome, console } = await outcomeOf(request, plan, progress, log, signal);
+  const { outcome, console } = await outcomeOf({ request, progress, log, signal }, plan);
   const verdict = inRepetition(outcome.verdict, repetition);
   const report: RunReport = {
     runId: files.runId,
