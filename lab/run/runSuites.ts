@@ -241,11 +241,16 @@ class Run {
     return problems.length === 0 && crashes.length === 0;
   }
 
+  private readonly decoded: Decode = async (traces) => {
+    const { decode } = this.context;
+    return decode ? this.phases.time("decode", () => decode(traces)) : traces;
+  };
+
   /** @param now the time of the kernel's log, where it is known */
   private async takeCrashes(reports: readonly CrashReport[], now?: number): Promise<void> {
     if (reports.length === 0) return;
-    const { decode, log, progress } = this.context;
-    const decoded = decode ? await this.phases.time("decode", () => decode(reports)) : reports;
+    const { log, progress } = this.context;
+    const decoded = await this.decoded(reports);
     const suite = this.runningSuite;
     this.facts.crashes = decoded.slice(0, mostCrashes).map((report): Crash => {
       const running = suite && caseAt(suite, report.time, now);
@@ -310,10 +315,8 @@ class Run {
   }
 
   private async takeHang(answer: KernelAnswer): Promise<void> {
-    const { decode, log } = this.context;
-    const [decoded = answer] = decode
-      ? await this.phases.time("decode", () => decode([answer]))
-      : [answer];
+    const { log } = this.context;
+    const [decoded = answer] = await this.decoded([answer]);
     const suite = this.runningSuite;
     const running = suite?.underWay ?? suite?.cases.findLast(isTimedOut)?.name;
     this.hangs.push({
