@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    // Most unit tests wait for clocks and processes: more workers than processors take half the time.
-    maxWorkers: 4,
+    // Most unit tests wait for clocks and processes: one worker alone takes twice the time.
+    maxWorkers: 2,
     projects: [
       {
         test: {

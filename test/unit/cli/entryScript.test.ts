@@ -11,6 +11,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
@@ -140,9 +141,12 @@ describe("the entry script", () => {
       expect((await run()).stdout).toBe(`${program()}|up|a b||`);
       await run();
       expect(await bundles()).toBe(1);
+      // Times of files go by the kernel's clock, which ticks every few milliseconds.
+      await delay(20);
       await writeFile(join(checkout, "lab", "new.ts"), "");
       expect((await run()).stdout).toBe(`${program()}|up|a b||`);
       expect(await bundles()).toBe(2);
+      await delay(20);
       await mkdir(join(checkout, "sdks", "libvirt"), { recursive: true });
       await run();
       expect(await bundles()).toBe(3);
