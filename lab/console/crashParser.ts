@@ -53,7 +53,13 @@ export class CrashParser {
   /** Ended, but a panic may follow from it. */
   private last: OpenReport | undefined;
   private done: CrashReport[] = [];
+  private ended = false;
   private lastTime: number | undefined;
+
+  /** Whether a panic or restart was among it, after which the guest answers no more. */
+  get sawEnd(): boolean {
+    return this.ended;
+  }
 
   /** Takes text, cut anywhere; gives the reports that are complete. */
   push(chunk: string): CrashReport[] {
@@ -113,6 +119,7 @@ export class CrashParser {
   }
 
   private begin(caller: string, message: KernelMessage, sign: CrashSign | undefined): OpenReport {
+    this.ended ||= sign?.kind === "reboot";
     if (this.open.size >= mostOpen) this.close([...this.open.keys()][0] ?? "");
     const report: OpenReport = {
       ...{ sign, time: message.time, lastTime: message.time, lines: [], frames: [] },
@@ -126,6 +133,7 @@ export class CrashParser {
 
   /** A panic is how another fault ended, or a crash of its own. */
   private panic(caller: string, message: KernelMessage, reason: string): void {
+    this.ended = true;
     const cause = this.open.get(caller) ?? [...this.open.values()].at(-1) ?? this.last;
     const near =
       cause?.lastTime === undefined ||
@@ -182,7 +190,10 @@ export function crashReports(text: string): CrashReport[] {
 
 /** Whether a console text shows a panic or restart, after which the guest answers no more. */
 export function showsEnd(text: string): boolean {
-  return crashReports(text).some(({ kind, panic }) => /^(?:panic|reboot)$/.test(kind) || panic);
+  const parser = new CrashParser();
+  parser.push(text);
+  parser.end();
+  return parser.sawEnd;
 }
 
 /** Whether the next message belongs to another matter. */

@@ -12,15 +12,16 @@ export type ConsoleEvent =
   | { readonly kind: "truncated" };
 
 /**
- * Follows a console file from its first byte. The file may not exist yet and may be truncated or
+ * Follows a console file from its first byte, or from another one. The file may not exist yet and may be truncated or
  * replaced. Ends when the signal aborts, having given what the file held then; it never ends by itself.
  */
 export async function* followConsole(
   file: string,
   signal: AbortSignal,
+  from = 0,
 ): AsyncGenerator<ConsoleEvent, void> {
   let handle: FileHandle | undefined;
-  let position = 0;
+  let position = from;
   let decoder = new StringDecoder("utf8");
   const buffer = Buffer.alloc(chunkBytes);
   try {

@@ -1,5 +1,6 @@
 /** Looks at a guest from outside: its console file and libvirt's idea of its state. */
 import { open, stat } from "node:fs/promises";
+import { followConsole } from "../console/follow.ts";
 import { connectionUri } from "../hypervisor/connection.ts";
 import { pressSysrq } from "../hypervisor/sysrq.ts";
 import { virsh } from "../hypervisor/virsh.ts";
@@ -28,6 +29,10 @@ export async function consoleWitness(
       } finally {
         await file.close();
       }
+    },
+    async *consoleText(signal) {
+      for await (const event of followConsole(consoleFile, signal, start))
+        if (event.kind === "text") yield event.text;
     },
     async domainState() {
       try {

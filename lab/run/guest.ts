@@ -10,6 +10,8 @@ export type DomainState = "running" | "crashed" | "stopped" | "unknown";
 export interface GuestWitness {
   /** What the console has shown since the run began. */
   consoleSinceStart(): Promise<string>;
+  /** What the console shows from the run's beginning on, piece by piece, until the signal aborts. */
+  consoleText(signal: AbortSignal): AsyncIterable<string>;
   domainState(): Promise<DomainState>;
   /** Presses Alt, SysRq and a letter on the guest's keyboard. @throws LabError */
   pressSysrq(letter: string): Promise<void>;

@@ -78,3 +78,19 @@ test("bytes that are no text do no harm", async () => {
   await writeFile(file, Buffer.from([0xff, 0xfe, 0x41, 0x0a]));
   expect(await follow()).toBe("\ufffd\ufffdA\n");
 });
+
+test("from another byte, unless the file is shorter by then", async () => {
+  await writeFile(file, "old new\n");
+  const stop = new AbortController();
+  let seen = "";
+  const following = (async () => {
+    for await (const event of followConsole(file, stop.signal, 4))
+      seen += event.kind === "text" ? event.text : "<truncated>";
+  })();
+  await sleep(50);
+  await writeFile(file, "x\n");
+  await sleep(250);
+  stop.abort();
+  await following;
+  expect(seen).toBe("new\n<truncated>x\n");
+});

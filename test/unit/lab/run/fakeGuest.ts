@@ -107,6 +107,15 @@ export class FakeWitness implements GuestWitness {
     return Promise.resolve(this.console);
   }
 
+  async *consoleText(signal: AbortSignal): AsyncGenerator<string> {
+    let from = 0;
+    while (!signal.aborted) {
+      if (this.console.length > from) yield this.console.slice(from);
+      from = this.console.length;
+      await delay(5);
+    }
+  }
+
   domainState(): Promise<DomainState> {
     return Promise.resolve(this.state);
   }
