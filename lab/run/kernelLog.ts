@@ -12,6 +12,8 @@ export const smallCommandMs = 30_000;
 
 /** What the kernel said since the previous checkpoint. */
 export interface KernelState {
+  /** As `uname -r` says it. */
+  readonly release: string;
   readonly lines: readonly string[];
   /** Bits of /proc/sys/kernel/tainted. */
   readonly taint: number;
@@ -43,14 +45,15 @@ export function isBrokenTaint(taint: number): boolean {
 }
 
 // One command, and the shell's own means where they do, because each process costs an emulated guest
-// some 50 ms. (dash reads one byte at a time, of which a file of /proc/sys gives only the first.) Writes the new marker, prints taint, a line of module names, then, when there is an old
+// some 50 ms. (dash reads one byte at a time, of which a file of /proc/sys gives only the first.) Writes the new marker, prints release, taint, a line of module
+// names, then, when there is an old
 // marker, what the kernel log holds after it (all of it when that has been overwritten) up to the new
 // one; with priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as
 // raw when it reads /dev/kmsg is not the priority: so by syslog(2).) The first time, it lets the keyboard
 // ask the kernel what it does, for when nothing else in the guest answers.
 const script = `
 echo "$2" >/dev/kmsg
-cat /proc/sys/kernel/tainted
+cat /proc/sys/kernel/osrelease /proc/sys/kernel/tainted
 while read -r name rest; do printf '%s ' "$name"; done </proc/modules
 echo
 if [ -z "$1" ]; then
@@ -117,19 +120,21 @@ export class KernelWatch {
  * @param taintBefore undefined when there is no checkpoint before: then nothing is evidence.
  */
 export function parseKernelState(text: string, taintBefore: number | undefined): KernelState {
-  const [taintLine = "", modulesLine = "", ...log] = text.replace(/\n$/, "").split("\n");
+  const [release = "", taintLine = "", modulesLine = "", ...log] = text
+    .replace(/\n$/, "")
+    .split("\n");
   const taint = Number.parseInt(taintLine, 10) || 0;
   const modules = new Set(modulesLine.split(" ").filter((name) => name !== ""));
   const isMarker = (line: string): boolean => line.includes(markerBegins);
   const lines = log.filter((line) => !isMarker(line)).map((line) => line.replace(/^<\d+>/, ""));
-  if (taintBefore === undefined) return { lines, taint, modules, crashes: [] };
+  if (taintBefore === undefined) return { release, lines, taint, modules, crashes: [] };
   const tainted = crashTaints
     .filter(([bit]) => (taint & (1 << bit)) !== 0 && (taintBefore & (1 << bit)) === 0)
     .map(([, meaning]) => bareReport("taint", `the kernel became tainted, ${meaning}`));
   const reports = crashReports(log.join("\n"));
   const time = Number(/\[ *(\d+\.\d+)\]/.exec(log.findLast(isMarker) ?? "")?.[1]);
   return {
-    ...{ lines, taint, modules },
+    ...{ release, lines, taint, modules },
     // What a report explains needs no flag.
     crashes: reports.length > 0 ? reports : tainted,
     ...(Number.isFinite(time) && { time }),

@@ -6,12 +6,6 @@ import { remoteRuns, testDisk, type RunPlan } from "./plan.ts";
 /** Milliseconds for copying the built tree. */
 const uploadMs = 5 * 60_000;
 
-/** The release of the kernel that runs in the guest. */
-export async function runningKernel(guest: Guest): Promise<string> {
-  const { stdout } = await guest.run(["uname", "-r"], { deadlineMs: smallCommandMs });
-  return stdout.trim();
-}
-
 /**
  * Copies the built tree to the plan's folder; trees of earlier runs go.
  * @param fresh there are none

@@ -15,7 +15,7 @@ import { judge } from "./judge.ts";
 import { KernelWatch, type KernelState } from "./kernelLog.ts";
 import { loadModules, unloadModules } from "./load.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
-import { releaseMounts, runningKernel, uploadTree } from "./prepare.ts";
+import { releaseMounts, uploadTree } from "./prepare.ts";
 import { notRun, runSuite } from "./suite.ts";
 import type { Crash, Hang, SuiteResult, Verdict } from "./verdict.ts";
 
@@ -109,31 +109,40 @@ class Run {
   private async prepare(): Promise<KernelWatch | undefined> {
     const { guest, plan, log, progress, fresh = false } = this.context;
     if (this.stop.aborted) throw new GuestError("cancelled", "cancelled before the run began");
-    this.kernelRelease = await this.phases.time("check", () => runningKernel(guest));
-    if (this.kernelRelease !== plan.kernelRelease) {
-      this.loadFailure = `it was built for kernel ${plan.kernelRelease}, the guest runs ${this.kernelRelease}`;
-      return undefined;
-    }
     const step = progress.step("copying the built tree into the guest");
-    try {
-      const { watch, state } = await this.phases.time("check", async () => {
-        if (!fresh) await releaseMounts(guest, plan, log);
-        return KernelWatch.begin(guest, plan.runId);
-      });
-      const stale = await unloadModules(guest, plan, log, state.modules);
-      if (stale.length > 0) {
-        this.loadFailure = `an older build is still loaded: ${stale.join("; ")}`;
-        step.failed();
-        return undefined;
-      }
+    const copy = (): Promise<void> => {
       log.write(`copying ${plan.localFolder} to ${plan.remoteFolder} in the guest`);
-      await this.phases.time("copy", () => uploadTree(guest, plan, fresh, this.stop));
-      step.done();
+      return uploadTree(guest, plan, fresh, this.stop);
+    };
+    // Nothing in a fresh guest can be in the way.
+    const copying = fresh ? copy() : undefined;
+    copying?.catch(() => undefined);
+    try {
+      const watch = await this.phases.time("check", () => this.firstLook());
+      if (watch || copying) await this.phases.time("copy", () => copying ?? copy());
+      if (watch === undefined) step.failed();
+      else step.done();
       return watch;
     } catch (error) {
       step.failed();
       throw error;
     }
+  }
+
+  /** What the guest is before the run; undefined when the module can't be loaded there. */
+  private async firstLook(): Promise<KernelWatch | undefined> {
+    const { guest, plan, log, fresh = false } = this.context;
+    if (!fresh) await releaseMounts(guest, plan, log);
+    const { watch, state } = await KernelWatch.begin(guest, plan.runId);
+    this.kernelRelease = state.release;
+    if (state.release !== plan.kernelRelease) {
+      this.loadFailure = `it was built for kernel ${plan.kernelRelease}, the guest runs ${state.release}`;
+      return undefined;
+    }
+    const stale = await unloadModules(guest, plan, log, state.modules);
+    if (stale.length === 0) return watch;
+    this.loadFailure = `an older build is still loaded: ${stale.join("; ")}`;
+    return undefined;
   }
 
   /** Whether the run goes on after this suite. */

@@ -30,9 +30,11 @@ test("what the console showed before is not of this run", async () => {
   expect(await witness.consoleSinceStart()).toBe("new\n");
 });
 
-test("libvirt's words for a domain's state", () => {
-  expect(parseDomainState("running\n\n")).toBe("running");
-  expect(parseDomainState("crashed\n")).toBe("crashed");
-  expect(parseDomainState("shut off\n")).toBe("stopped");
-  expect(parseDomainState("pmsuspended\n")).toBe("unknown");
-});
+test.each([
+  ["running", "running"],
+  ["crashed\n", "crashed"],
+  ["shut off", "stopped"],
+  ["paused", "unknown"],
+])("libvirt's word %j for a domain's state is %s", (word, state) =>
+  expect(parseDomainState(word)).toBe(state),
+);

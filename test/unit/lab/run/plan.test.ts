@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
-import { parseDomainState } from "../../../../lab/run/consoleWitness.ts";
-import { parseKernelState } from "../../../../lab/run/kernelLog.ts";
 import { moduleName, planRun } from "../../../../lab/run/plan.ts";
 
 const manifest = parseManifest(`
@@ -97,60 +95,4 @@ describe("the plan of a run", () => {
   it("names a module as the kernel does", () => {
     expect(moduleName("drivers/my-mod.ko")).toBe("my_mod");
   });
-});
-
-describe("a checkpoint of the kernel", () => {
-  const marker = "<12>[    2.5] vexlab: run-1 2: after suite first\n";
-  const text = `4737\nhello videodev \n<6>[    1.0] hello: loaded\n<6>[    1.1] more\n${marker}`;
-  const titles = (crashes: readonly { readonly title: string }[]): string[] =>
-    crashes.map(({ title }) => title);
-
-  it("gives taint, modules and the new lines", () => {
-    const { crashes, ...state } = parseKernelState(text, 4096 + 512);
-    expect(state).toEqual({
-      time: 2.5,
-      taint: 4737,
-      modules: new Set(["hello", "videodev"]),
-      lines: ["[    1.0] hello: loaded", "[    1.1] more"],
-    });
-    expect(titles(crashes)).toEqual([
-      "the kernel became tainted, D: the kernel died recently, by an oops or BUG",
-    ]);
-  });
-
-  it("takes nothing for a crash that was there before", () => {
-    expect(titles(parseKernelState(text, 128).crashes)).toEqual(
-      // 4737 is 4096 + 512 + 128 + 1.
-      ["the kernel became tainted, W: the kernel issued a warning"],
-    );
-    expect(parseKernelState("640\n\n<1>[ 1.0] BUG: old\n", undefined).crashes).toEqual([]);
-  });
-
-  it("needs no flag for what a report explains", () => {
-    const oops = "640\n\n<1>[ 1.0] BUG: unable to handle page fault for address: 1\n";
-    expect(titles(parseKernelState(oops, 0).crashes)).toEqual(["page fault"]);
-  });
-
-  it("takes no words of a program for the kernel's", () => {
-    const written = "0\n\n<12>[ 1.0] BUG: unable to handle page fault\nBUG: its second line\n";
-    expect(parseKernelState(written, 0).crashes).toEqual([]);
-  });
-
-  it("of a guest that answers nonsense has no modules and no lines", () => {
-    expect(parseKernelState("", 0)).toEqual({
-      taint: 0,
-      modules: new Set(),
-      lines: [],
-      crashes: [],
-    });
-  });
-});
-
-describe("libvirt's word for a domain's state", () => {
-  it.each([
-    ["running", "running"],
-    ["crashed\n", "crashed"],
-    ["shut off", "stopped"],
-    ["paused", "unknown"],
-  ])("%j is %s", (word, state) => expect(parseDomainState(word)).toBe(state));
 });

@@ -25,7 +25,7 @@ function run(
   answers: Record<string, Answer>,
   signal?: AbortSignal,
   selection: Selection = everything,
-  scope: { readonly stopAtFirst?: true } = {},
+  { fresh = false, ...scope }: { readonly stopAtFirst?: true; readonly fresh?: boolean } = {},
 ): Promise<RunOutcome> {
   guest.answers.push(...Object.entries(answers));
   const write = (text: string): number => log.push(text);
@@ -34,7 +34,7 @@ function run(
     plan: { ...plan, selection, ...scope },
     progress: silentProgress,
     log: { write },
-    witness,
+    ...{ witness, fresh },
     lastWordsMs: 50,
     askLimits: { commandMs: 100, answerMs: 60, silentMs: 5 },
     ...(signal && { signal }),
@@ -48,7 +48,7 @@ describe("a run in which all is well", () => {
     const outcome = await run({ [first]: good, [second]: good });
     expect(outcome.verdict).toEqual({ kind: "passed", reason: "4 cases in 2 suites passed" });
     const order = [
-      "uname -r",
+      "/proc/sys/kernel/osrelease",
       "upload /builds/hello /var/lib/vexlab/run/run-1",
       "modprobe -- videodev",
       "insmod /var/lib/vexlab/run/run-1/hello.ko debug=1",
@@ -59,6 +59,14 @@ describe("a run in which all is well", () => {
     expect(order).not.toContain(-1);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     expect(guest.loaded).toEqual(new Set());
+  });
+
+  it("does not wait for the first look at a fresh guest before it copies", async () => {
+    const outcome = await run({ [first]: good, [second]: good }, undefined, everything, {
+      fresh: true,
+    });
+    expect(outcome.verdict.kind).toBe("passed");
+    expect(index("upload")).toBeLessThan(index("/proc/sys/kernel/osrelease"));
   });
 
   it("runs suites as root in the copied tree with the environment of the plan", async () => {
