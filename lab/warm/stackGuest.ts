@@ -184,13 +184,11 @@ export async function warmStart(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<StartOutcome> {
-  let touched = false;
   let described: StackDefinition | undefined;
+  // Its processors and its memory are needed for booting the one that is saved.
+  const off = powerOff(guest);
   try {
-    described = await describeStack(guest);
-    // Its processors and its memory are needed for booting the one that is saved.
-    await powerOff(guest);
-    touched = true;
+    described = await describeStack(guest).finally(() => off);
     const warm = await ensureWarmImage(guest, described, progress, {
       replacesDisks: true,
       signal,
@@ -201,7 +199,7 @@ export async function warmStart(
     if (signal?.aborted || !(error instanceof Error)) throw error;
     const reason = error.message.split("\n")[0] ?? error.message;
     progress.line(`no warm start: ${reason}; booting cold`);
-    if (touched && described) {
+    if (described) {
       await powerOff(guest);
       await freshDisks(guest, described);
     }
@@ -222,8 +220,10 @@ async function startFrom(
   const step = progress.step("start from the warm image");
   try {
     const pool = join(stackFolder, "pool");
-    await overlay(warm.rootDisk, join(pool, diskNames.root));
-    await overlay(warm.testDisk, join(pool, diskNames.test));
+    await Promise.all([
+      overlay(warm.rootDisk, join(pool, diskNames.root)),
+      overlay(warm.testDisk, join(pool, diskNames.test)),
+    ]);
     const { uuid, sshPort, gdbPort } = readDefinition(definition);
     const socket = controlSocket(name);
     await startFork({
