@@ -4,7 +4,7 @@ import { lstat } from "node:fs/promises";
 import { basename, extname, join } from "node:path/posix";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
-import { hashFile } from "./checksum.ts";
+import { hashFile } from "../image/checksum.ts";
 import { moduleKernelRelease } from "./elf.ts";
 import type { Artefact } from "./result.ts";
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Manifest } from "../config/manifest.ts";
 import type { Places } from "../config/places.ts";
-import { hashFile } from "./checksum.ts";
+import { hashFile } from "../image/checksum.ts";
 import { buildResultSchema, type BuildResult } from "./result.ts";
 import { hashSources } from "./sources.ts";
 

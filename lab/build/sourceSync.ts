@@ -5,7 +5,7 @@
 import { lstat, readdir, readlink, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path/posix";
 import { setTimeout } from "node:timers/promises";
-import { hashFile } from "./checksum.ts";
+import { hashFile } from "../image/checksum.ts";
 import { copySource } from "./copy.ts";
 import type { Source } from "./sources.ts";
 

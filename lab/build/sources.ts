@@ -11,7 +11,7 @@ import ignore from "ignore";
 import { ConfigurationError, type Fault } from "../config/errors.ts";
 import { manifestName, type Manifest } from "../config/manifest.ts";
 import { declaredArtefacts } from "./artefacts.ts";
-import { hashFile } from "./checksum.ts";
+import { hashFile } from "../image/checksum.ts";
 
 /** A file or symbolic link; folders exist through what they hold. */
 export interface Source {

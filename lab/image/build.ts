@@ -19,9 +19,10 @@ import {
   readManifest,
   type Manifest,
 } from "./cache.ts";
+import { hashFile } from "./checksum.ts";
 import { checkBuildHost, removeFolders, runAsRoot } from "./namespace.ts";
 import { hashRecipe, imageId, imageSources, rootLabel, type Recipe } from "./recipe.ts";
-import { digestTree, hashFile, verifyFiles } from "./verify.ts";
+import { digestTree, verifyFiles } from "./verify.ts";
 
 export interface BuildOptions {
   readonly progress: Progress;

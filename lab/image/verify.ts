@@ -8,20 +8,12 @@
  * always reads everything.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { lstat, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import writeFileAtomic from "write-file-atomic";
 import * as z from "zod";
 import { fileNames, imageFolder, type Manifest } from "./cache.ts";
-
-/** SHA-256 of a file, in hex. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest("hex");
-}
+import { hashFile } from "./checksum.ts";
 
 /**
  * A digest of a folder's tree: names, kinds, permissions, sizes of files and targets of links, not

@@ -18,7 +18,7 @@ import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { places } from "../config/places.ts";
-import { hashFile } from "../image/verify.ts";
+import { hashFile } from "../image/checksum.ts";
 
 export const warmFolder = (cache: string = places().cache): string => join(cache, "warm");
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { daemonFolder, places } from "../../lab/config/places.ts";
 import { connectionUri } from "../../lab/hypervisor/connection.ts";
 import { domainNames } from "../../lab/hypervisor/virsh.ts";
-import { hashFile } from "../../lab/image/verify.ts";
+import { hashFile } from "../../lab/image/checksum.ts";
 import { Checkout, expectExit } from "./support/checkout.ts";
 
 const FORK_LINE = /start from the warm image: done/;
