@@ -69,6 +69,7 @@ request_search() { run requests search; }
 request_search_index() { run requests search-index; }
 request_index() { run requests index; }
 bad_pointers() { run requests bad-pointers; }
+kernel_memory() { run requests kernel-memory; }
 half_pointers() { run requests half-pointers; }
 reserved_fields() { run requests reserved-fields; }
 wrong_numbers() { run requests wrong-numbers; }
@@ -281,6 +282,7 @@ ktap_case "struct vexfs_ioc_search and vexfs_result: round trip of VEXFS_IOC_SEA
 ktap_case "struct vexfs_ioc_search and vexfs_result: round trip of VEXFS_IOC_SEARCH, by the index" request_search_index
 ktap_case "struct vexfs_ioc_index: round trip of VEXFS_IOC_INDEX" request_index
 ktap_case "pointers that lead nowhere are refused" bad_pointers
+ktap_case "the kernel's own memory is refused" kernel_memory
 ktap_case "memory that ends or can't be written to is refused" half_pointers
 ktap_case "reserved fields in use are refused" reserved_fields
 ktap_case "numbers out of their range and other dimensions are refused" wrong_numbers

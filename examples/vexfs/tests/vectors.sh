@@ -40,6 +40,7 @@ exact_cosine() { try exact cosine "$seed"; }
 recall_l2() { try_file recall l2 clustered; }
 recall_cosine() { try_file recall cosine clustered; }
 recall_uniform() { try_file recall l2 uniform; }
+insertions() { try edge insertions "$seed"; }
 more_than_there_are() { try edge more-than-there-are "$seed"; }
 most_results() { try edge most-results "$seed"; }
 empty_collection() { try edge empty-collection "$seed"; }
@@ -178,6 +179,7 @@ clean_up() {
 }
 
 echo "# VECTORS_SEED=$seed"
+ktap_case "what is inserted in requests of any size is what is fetched" insertions
 ktap_case "exact search by L2 equals brute force in 1500 random cases" exact_l2
 ktap_case "exact search by the cosine equals brute force in 1500 random cases" exact_cosine
 ktap_case "exact search finds what python's exact integers say" python_agrees

@@ -333,6 +333,55 @@ static void case_bad_pointers(void)
 	EXPECT(0, memcmp(&before, &after, sizeof(before)));
 }
 
+/* Where a symbol of the kernel is, which only root is told. */
+static void *kernel_symbol(const char *wanted)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	char line[512], name[256];
+	unsigned long at = 0;
+
+	EXPECT_TRUE(symbols);
+	while (fgets(line, sizeof(line), symbols))
+		if (sscanf(line, "%lx %*c %255s", &at, name) == 2 && !strcmp(name, wanted))
+			break;
+	EXPECT(0, strcmp(name, wanted));
+	EXPECT_TRUE(at);
+	fclose(symbols);
+	return (void *)at;
+}
+
+/* Memory of the kernel that is there; where it is not refused, zeros over zeros do no harm. */
+static void case_kernel_memory(void)
+{
+	static const unsigned long readers[] = {
+		VEXFS_IOC_CREATE, VEXFS_IOC_INSERT, VEXFS_IOC_FETCH,
+		VEXFS_IOC_DELETE, VEXFS_IOC_SEARCH, VEXFS_IOC_INDEX,
+	};
+	void *zeros = kernel_symbol("empty_zero_page");
+	struct vexfs_result result;
+	__s16 vector[DIMENSION] = { 0 };
+	struct vexfs_ioc_insert insertion = {
+		.components = address(zeros), .dimension = DIMENSION, .count = 1,
+	};
+	struct vexfs_ioc_fetch fetch = { .components = address(zeros), .dimension = DIMENSION };
+	struct vexfs_ioc_search search = {
+		.query = address(zeros), .results = address(&result),
+		.dimension = DIMENSION, .k = 1, .method = VEXFS_SEARCH_EXACT,
+	};
+	int file = create("c", DIMENSION, VEXFS_METRIC_L2);
+
+	insert(file, vector, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
+		EXPECT(-EFAULT, request(file, readers[i], zeros));
+	EXPECT(-EFAULT, request(file, VEXFS_IOC_INSERT, &insertion));
+	EXPECT(-EFAULT, request(file, VEXFS_IOC_FETCH, &fetch));
+	EXPECT(-EFAULT, request(file, VEXFS_IOC_SEARCH, &search));
+	search.query = address(vector);
+	search.results = address(zeros);
+	EXPECT(-EFAULT, request(file, VEXFS_IOC_SEARCH, &search));
+	EXPECT(1, info(file).ids);
+}
+
 /* A structure of which only the first page is there, and one that can't be written to. */
 static void case_half_pointers(void)
 {
@@ -559,6 +608,7 @@ int main(int count, char **arguments)
 		{ "search-index", case_search_index },
 		{ "index", case_index },
 		{ "bad-pointers", case_bad_pointers },
+		{ "kernel-memory", case_kernel_memory },
 		{ "half-pointers", case_half_pointers },
 		{ "reserved-fields", case_reserved_fields },
 		{ "wrong-numbers", case_wrong_numbers },

@@ -5,6 +5,7 @@ use std::path::Path;
 use vexfs_ffi::abi::{COSINE_ONE, MAX_CELLS, MAX_RESULTS};
 use vexfs_ffi::errno::{EINVAL, ENODATA, ENOENT};
 use vexfs_ffi::{Cause, Error, Metric};
+use vexfs_format::collection::ENTRIES_PER_BLOCK;
 
 use crate::inverted_file::InvertedFile;
 use crate::model::{refused, Model};
@@ -30,6 +31,21 @@ fn filled(
     let vectors: Vec<_> = (0..count).map(|_| random.vector(dimension)).collect();
     model.insert(&vectors)?;
     Ok(model)
+}
+
+/// In requests that begin and end before, at and behind the end of a group.
+pub fn insertions(folder: &Path) -> Result<(), Error> {
+    const GROUP: usize = ENTRIES_PER_BLOCK;
+    let mut random = Random::new(11);
+    for dimension in [1, 7, 300] {
+        let mut model = create(folder, &format!("of-{dimension}"), dimension, Metric::L2)?;
+        for count in [1, GROUP - 2, 1, 1, GROUP - 1, GROUP + 1, 2 * GROUP, 1000] {
+            let vectors: Vec<_> = (0..count).map(|_| random.vector(dimension)).collect();
+            model.insert(&vectors)?;
+        }
+        model.check_vectors()?;
+    }
+    Ok(())
 }
 
 pub fn more_than_there_are(folder: &Path) -> Result<(), Error> {

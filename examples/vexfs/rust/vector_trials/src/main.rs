@@ -85,6 +85,7 @@ fn run(arguments: &[&str]) -> Option<Result<(), Error>> {
 
 fn edge(name: &str, seed: u64, folder: &Path) -> Option<Result<(), Error>> {
     Some(match name {
+        "insertions" => edges::insertions(folder),
         "more-than-there-are" => edges::more_than_there_are(folder),
         "most-results" => edges::most_results(folder),
         "empty-collection" => edges::empty_collection(folder),
