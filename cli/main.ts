@@ -51,6 +51,10 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Node's own exit code for these is 1, which would mean that a test failed.
+for (const event of ["uncaughtException", "unhandledRejection"] as const)
+  process.on(event, (error: unknown) => process.exit(printError(error)));
+
 // A verb that has something to put in order first listens by itself and then ends with 130, too.
 // signal-exit, by which execa ends its children, listens as well: loaded first, it is told apart.
 onExit(() => undefined);

@@ -13,7 +13,6 @@ import { places } from "../lab/config/places.ts";
 import { thisHost } from "../lab/config/thisHost.ts";
 import { parseStackConfig, type StackConfig } from "../lab/config/stack.ts";
 import { GuestSession } from "../lab/guest/session.ts";
-import { openImage } from "../lab/image/image.ts";
 import { jsonText } from "../lab/report/json.ts";
 import { Phases } from "../lab/report/phases.ts";
 import { formatDuration, type Progress } from "../lab/report/progress.ts";
@@ -24,7 +23,7 @@ import { everything, selectedSuites, type Selection } from "../lab/run/selection
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
 import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
-import { imageIdOf, type StackGuest } from "../lab/warm/stackGuest.ts";
+import { imageOf, type StackGuest } from "../lab/warm/stackGuest.ts";
 import { knownGuest } from "./knownGuest.ts";
 
 export interface TestInput {
@@ -152,7 +151,7 @@ async function buildFor(
   // What the user got wrong is told before anything is built.
   const manifest = await readManifest(config.source);
   const suites = selectedSuites(manifest, selection ?? everything).map(({ name }) => name);
-  const image = await openImage(await imageIdOf(guest));
+  const image = await imageOf(guest);
   const request = { stack, source: config.source, image, suites };
   const context = { progress, signal };
   if (config.buildOn === "host")

@@ -15,6 +15,7 @@ import { removeSiblings } from "../lab/warm/sibling.ts";
 import { removeTemplates } from "../lab/warm/template.ts";
 import { askPulumi, backendFolder, type Engine } from "./engine.ts";
 import { holderOf, tryLock, type HeldLock } from "./lock.ts";
+import { endOrphan, orphansOf } from "./orphan.ts";
 import { removalOf, splitPending, type PendingOperation } from "./pendingOperations.ts";
 import { readStackFile, restoreStackFile } from "./stackConfigFile.ts";
 import { locksOf, removeLocks } from "./stateLock.ts";
@@ -99,6 +100,8 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
   const lock = await tryLock(file);
   if (!lock) throw inUse(stack.name, "vexlab", await holderOf(file));
   try {
+    const orphans = await orphansOf(stack.where.checkout, stack.name);
+    for (const pid of orphans) await end(pid, stack);
     const locks = await locksOf(backendFolder(stack.where), project, stack.name);
     const living = locks.find((found) => !found.dead);
     if (living) {
@@ -109,11 +112,17 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
     if (locks.length > 0) stack.progress.line("the lock of a killed run was removed");
     const pending = await clearPending(stack);
     await removeStrays(stack);
-    return { ...lock, interrupted: locks.length > 0 || pending > 0 };
+    return { ...lock, interrupted: orphans.length + locks.length + pending > 0 };
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+async function end(orphan: number, { progress }: Stack): Promise<void> {
+  const step = progress.step(`ending Pulumi's process ${orphan}, whose vexlab was killed`);
+  if (await endOrphan(orphan)) step.done();
+  else step.failed();
 }
 
 function inUse(stack: string, program: string, pid: number | undefined): LabError {

@@ -11,6 +11,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { finished } from "node:stream/promises";
+import { cannotWrite, isDiskFull } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { withToolsFor, type Manifest } from "../config/manifest.ts";
 import { places } from "../config/places.ts";
@@ -23,6 +24,7 @@ import type { Build, BuildContext, BuildRequest } from "./request.ts";
 import type { BuildResult } from "./result.ts";
 import { buildInCopy, buildInTree } from "./runBuild.ts";
 import { hashSources, listSources } from "./sources.ts";
+import { StepFailed } from "./steps.ts";
 
 export type { BuildContext, BuildRequest } from "./request.ts";
 
@@ -39,8 +41,8 @@ export async function buildModule(
   const { builder, image, clean = false } = request;
   const results = resultsFolder(request.stack, context.places ?? places());
   const work = join(results, `.building-${process.pid}-${randomBytes(4).toString("hex")}`);
-  await mkdir(work, { recursive: true });
   try {
+    await mkdir(work, { recursive: true });
     const tree = join(work, "tree");
     const manifest = await copySources(request.source, tree);
     const sourceHash = await hashSources(tree, manifest);
@@ -80,9 +82,17 @@ export async function buildModule(
         return (waited && !clean ? await isBuilt() : undefined) ?? (await buildIn(former));
       },
     );
+  } catch (error) {
+    throw wantsSpace(error) ? await cannotWrite(results, error) : error;
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Whether the host's disk is to blame, and not the sources. */
+function wantsSpace(error: unknown): boolean {
+  const first = error instanceof LabError && error.cause !== undefined ? error.cause : error;
+  return first instanceof StepFailed ? first.wantsSpace : isDiskFull(first);
 }
 
 /** The name of a result: sources, what of the manifest is built, image and place of the build. */
@@ -99,6 +109,8 @@ async function buildInto(
   const { work, folder, manifest, sourceHash, image, builder } = build;
   const { progress } = context;
   const log = createWriteStream(join(work, "build.log"));
+  // What could not be written is told when it is closed.
+  log.on("error", () => undefined);
   const where = builder.on === "host" ? `on the host in ${image.id}` : "in the guest";
   const whole = progress.step(`build ${manifest.name} ${where}`);
   const began = performance.now();

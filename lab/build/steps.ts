@@ -2,6 +2,7 @@
  * The commands of a build, the same on the host and in the guest, and what a failing one means.
  */
 import { join } from "node:path/posix";
+import { saysDiskFull } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { firstError } from "./firstError.ts";
@@ -77,11 +78,15 @@ export interface StepEnd {
 export class StepFailed extends LabError {
   /** Whether every file that is there now is whole, so that the next build can go on from here. */
   readonly leavesWholeFiles: boolean;
+  /** It says that the disk is full: nobody knows whether the sources can be built. */
+  readonly wantsSpace: boolean;
 
-  constructor(message: string, step: BuildStep, { exitCode }: StepEnd) {
+  constructor(message: string, step: BuildStep, { exitCode, output }: StepEnd) {
     super(message, ExitCode.buildFailed);
+    this.wantsSpace = saysDiskFull(output);
     // From 128 on it is a signal's number: the command was killed, perhaps for want of memory.
-    this.leavesWholeFiles = step.failsCleanly && exitCode !== null && exitCode < 128;
+    const ended = exitCode !== null && exitCode < 128;
+    this.leavesWholeFiles = step.failsCleanly && ended && !this.wantsSpace;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { namingHolder } from "../hypervisor/portHolder.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { domainState } from "./domainWatch.ts";
 
@@ -6,10 +7,17 @@ const pollMs = 500;
 /** ACPI requests that a booting guest does not hear yet are repeated. */
 const askAgainMs = 10_000;
 
-/** Starts a domain that is shut off; says whether it had to. */
+/**
+ * Starts a domain that is shut off; says whether it had to.
+ * @throws LabError, which names the holder of a port that is taken
+ */
 export async function startDomain(libvirtUri: string, domain: string): Promise<boolean> {
   if ((await domainState(libvirtUri, domain)) === "running") return false;
-  await virsh(libvirtUri, ["start", domain]);
+  try {
+    await virsh(libvirtUri, ["start", domain]);
+  } catch (error) {
+    throw await namingHolder(error);
+  }
   return true;
 }
 

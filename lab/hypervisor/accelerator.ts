@@ -10,6 +10,7 @@ import { constants } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import writeFileAtomic from "write-file-atomic";
 import { ExitCode, LabError } from "../config/errors.ts";
@@ -24,6 +25,8 @@ export interface AcceleratorProbe {
 }
 
 const PROBE_DEADLINE_MS = 5_000;
+/** Emulation works or not, but it may be slow on a busy host. */
+const EMULATION_DEADLINE_MS = 30_000;
 const QEMU = "qemu-system-x86_64";
 
 /** isa-debug-exit ends QEMU with status (value << 1) | 1; 0x2a gives 85. */
@@ -57,16 +60,20 @@ export async function tryAccelerator(
     const argv = ["-accel", accelerator, "-m", "32", "-nodefaults", "-display", "none"];
     argv.push("-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4");
     argv.push("-drive", `file=${disk},format=raw,if=ide`);
-    const run = await execa(qemu, argv, {
-      stdin: "ignore",
-      timeout: deadlineMs,
-      killSignal: "SIGKILL",
-      reject: false,
-    });
-    if (run.exitCode === PROBE_STATUS) return undefined;
-    if (run.timedOut)
+    const run = execa(qemu, argv, { stdin: "ignore", reject: false });
+    const late = new AbortController();
+    const deadline = sleep(deadlineMs, undefined, { signal: late.signal });
+    const ended = await Promise.race([run, deadline]).finally(() => late.abort());
+    if (ended === undefined) {
+      // Not waited for: in the kernel's hands it may outlive even that, and a wrapper's children, too.
+      run.kill("SIGKILL");
+      run.stdout.destroy();
+      run.stderr.destroy();
+      run.unref();
       return `the probe guest did not finish within ${deadlineMs / 1000} s (a working one takes 0.3 s)`;
-    return run.stderr.trim().split("\n").at(-1) || (run.shortMessage ?? "QEMU failed");
+    }
+    if (ended.exitCode === PROBE_STATUS) return undefined;
+    return ended.stderr.trim().split("\n").at(-1) || (ended.shortMessage ?? "QEMU failed");
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -98,6 +105,7 @@ async function probeOncePerBoot(cache: string): Promise<AcceleratorProbe> {
   const known = await readAnswer(file);
   if (known?.bootId === bootId) return known;
   const probe = await probeKvm();
+  if (probe.accelerator === "tcg") await checkEmulation();
   await mkdir(cache, { recursive: true });
   await writeFileAtomic(file, JSON.stringify({ bootId, ...probe }) + "\n");
   return probe;
@@ -113,6 +121,20 @@ async function probeKvm(): Promise<AcceleratorProbe> {
   return why === undefined
     ? { accelerator: "kvm", why: "guest code ran under KVM" }
     : { accelerator: "tcg", why: `KVM is there but does not work: ${why}` };
+}
+
+/**
+ * Without an emulator that works, libvirt would wait for it for ever when it asks what it can do.
+ * @throws LabError (infrastructure failed)
+ */
+async function checkEmulation(): Promise<void> {
+  const why = await tryAccelerator("tcg", QEMU, EMULATION_DEADLINE_MS);
+  if (why === undefined) return;
+  throw new LabError(
+    `${QEMU} does not work on this host: ${why}`,
+    ExitCode.infrastructureFailed,
+    `Try it: ${QEMU} --version; is the package qemu-system-x86 whole?`,
+  );
 }
 
 async function readAnswer(

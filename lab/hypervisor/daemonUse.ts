@@ -3,6 +3,11 @@ import { connectionUri } from "./connection.ts";
 import { startDaemon, stopDaemon } from "./daemon.ts";
 import { domainNames, poolNames } from "./virsh.ts";
 
+/** Starts the daemon again where it has gone, if a URI of libvirt's clients is its own. */
+export async function ensureDaemonOf(uri: string): Promise<void> {
+  if (uri === connectionUri("qemu:///session")) await startDaemon();
+}
+
 /** Stops the daemon unless a stack has a domain or a pool in it; names those that have. */
 export async function stopUnlessNeeded(): Promise<{ stopped: boolean; neededBy: string[] }> {
   // Its definitions are on disk: they are asked of the daemon, which may have to be started for it.

@@ -3,7 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { execa } from "execa";
-import type { Fault } from "../config/errors.ts";
+import { ExitCode, LabError, type Fault } from "../config/errors.ts";
 
 export interface PortHolder {
   readonly pid: number;
@@ -52,13 +52,36 @@ export async function portFault(
   // QEMU's name option, as libvirt writes it: -name guest=DOMAIN,debug-threads=on
   const marks = [`guest=${domain},`, owner];
   if (marks.every((mark) => holder.commandLine.includes(mark))) return undefined;
-  const who = holder.pid === 0 ? holder.commandLine : `process ${holder.pid}`;
   return {
     key,
     value: String(port),
-    problem: `the port is taken by ${who} (${shorten(holder.commandLine)})`,
+    problem: `the port is taken by ${nameOf(holder)}`,
     allowed: "a free port of this host",
   };
+}
+
+/**
+ * The error of a domain that could not be started, with the holder of the port that QEMU could not get;
+ * any other error as it is.
+ */
+export async function namingHolder(error: unknown): Promise<unknown> {
+  if (!(error instanceof LabError)) return error;
+  // net/slirp.c of QEMU
+  const rule = /[Cc]ould not set up host forwarding rule '\w+:[^']*?:(\d+)-/.exec(error.message);
+  if (rule?.[1] === undefined) return error;
+  const port = Number(rule[1]);
+  const holder = await portHolder(port);
+  const who = holder === undefined ? "something that has let go of it by now" : nameOf(holder);
+  return new LabError(
+    `the guest can't be started: port ${port} is taken by ${who}`,
+    ExitCode.infrastructureFailed,
+    "End that process, or choose another port (vexlab:sshPort).",
+    { cause: error },
+  );
+}
+
+function nameOf({ pid, commandLine }: PortHolder): string {
+  return pid === 0 ? commandLine : `process ${pid} (${shorten(commandLine)})`;
 }
 
 async function commandLineOf(pid: number): Promise<string> {

@@ -41,6 +41,15 @@ export interface Image {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
 }
 
+/** An image is gone or not what its build wrote: nothing that lies over it can be trusted. */
+export class DamagedImage extends LabError {
+  override readonly name = "DamagedImage";
+
+  constructor(message: string, next: string) {
+    super(message, ExitCode.infrastructureFailed, next);
+  }
+}
+
 export interface EnsureOptions {
   readonly signal?: AbortSignal | undefined;
   /** Build even when an image is there, for the package versions of today. */
@@ -69,9 +78,8 @@ async function findImage(
   // The disks of those stacks hold only what differs from this image's disk: a new build, alike but
   // not the same byte for byte, below them would be read as a corrupt file system.
   if (holders.length > 0)
-    throw new LabError(
+    throw new DamagedImage(
       `image ${manifest.id} is damaged (${what}) and used by ${holders.map((each) => each.holder).join(", ")}`,
-      ExitCode.infrastructureFailed,
       "Destroy these stacks (npm run destroy), then the image is built again.",
     );
   progress.line(`image ${manifest.id} is damaged and will be built again: ${what}`);
@@ -142,18 +150,16 @@ export async function ensureImage(
 /**
  * An image by its id, its files checked as verify.ts explains.
  *
- * @throws LabError when it is not in the cache or is damaged
+ * @throws DamagedImage, also when it is not in the cache
  */
 export async function openImage(id: string, cache?: string): Promise<Image> {
   const again = "Build it: vexlab image build";
   const manifest = await readManifest(id, cache);
-  if (manifest === undefined)
-    throw new LabError(`image ${id} is not in the cache`, ExitCode.infrastructureFailed, again);
+  if (manifest === undefined) throw new DamagedImage(`image ${id} is not in the cache`, again);
   const damages = await verifyFiles(manifest, "changed", cache);
   if (damages.length > 0)
-    throw new LabError(
+    throw new DamagedImage(
       `image ${id} is damaged: ${damages.map(({ file, problem }) => `${file}: ${problem}`).join("; ")}`,
-      ExitCode.infrastructureFailed,
       again,
     );
   return asImage(manifest, cache);

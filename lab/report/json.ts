@@ -1,5 +1,6 @@
 /** result.json: the run's report as it stands (docs/verdicts.md describes the fields). */
 import writeFileAtomic from "write-file-atomic";
+import { cannotWrite } from "../config/diskSpace.ts";
 import type { RunReport } from "../run/verdict.ts";
 
 /** The version of result.json's shape; it grows when a field is removed or changes its meaning. */
@@ -20,6 +21,11 @@ export function renderJson(report: RunReport): string {
   return `${jsonText({ format: reportFormat, ...report }, 2)}\n`;
 }
 
+/** @throws LabError, naming the file; there is then none, or the former one */
 export async function writeJson(file: string, report: RunReport): Promise<void> {
-  await writeFileAtomic(file, renderJson(report));
+  try {
+    await writeFileAtomic(file, renderJson(report));
+  } catch (error) {
+    throw await cannotWrite(file, error);
+  }
 }

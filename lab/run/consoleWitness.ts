@@ -1,10 +1,12 @@
 /** Looks at a guest from outside: its console file and libvirt's idea of its state. */
 import { open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { followConsole } from "../console/follow.ts";
 import { connectionUri } from "../hypervisor/connection.ts";
 import { pressSysrq } from "../hypervisor/sysrq.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import type { DomainState, GuestWitness } from "./guest.ts";
+import { whyPaused } from "./pausedGuest.ts";
 
 /** Bytes of the console that are looked at, from its end; a crash report is a few kilobytes. */
 const mostConsole = 1024 * 1024;
@@ -42,6 +44,7 @@ export async function consoleWitness(
         return "unknown";
       }
     },
+    whyPaused: () => whyPaused(connectionUri(libvirtUri), domain, dirname(consoleFile)),
     pressSysrq: (letter) => pressSysrq(connectionUri(libvirtUri), domain, letter),
   };
 }

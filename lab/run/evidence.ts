@@ -110,7 +110,9 @@ export class Evidence {
       return;
     }
     const state = await witness.domainState();
-    if (state === "crashed")
+    const paused = await witness.whyPaused?.();
+    if (paused !== undefined) this.infrastructure = `${paused} during ${this.under}`;
+    else if (state === "crashed")
       await this.takeCrashes([bareReport("panic", "libvirt reports that the guest crashed")]);
     else if (error.fault === "transfer") this.infrastructure = error.message;
     else if (state === "stopped")

@@ -13,6 +13,8 @@ export interface GuestWitness {
   /** What the console shows from the run's beginning on, piece by piece, until the signal aborts. */
   consoleText(signal: AbortSignal): AsyncIterable<string>;
   domainState(): Promise<DomainState>;
+  /** Why QEMU has stopped the guest's processors; undefined when it has not, or can't be asked. */
+  whyPaused?(): Promise<string | undefined>;
   /** Presses Alt, SysRq and a letter on the guest's keyboard. @throws LabError */
   pressSysrq(letter: string): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** Where a run gets its guest from: the stack's own, or a fork that exists for the run only. */
+import { DamagedImage } from "../image/image.ts";
 import type { Progress } from "../report/progress.ts";
 import { NextFork } from "../warm/nextFork.ts";
 import type { ForkBase } from "../warm/sibling.ts";
@@ -59,7 +60,8 @@ export function oneAtATime(source: GuestSource): GuestSource {
 }
 
 /**
- * A fork for each run, or `otherwise` where a fork can't be had; then the reason is told.
+ * A fork for each run, or `otherwise` where a fork can't be had; then the reason is told. Over a damaged
+ * image no guest can be trusted.
  * @param base begun early, so that the first fork doesn't wait for it
  * @param next where the first run finds its fork, if one was started ahead
  */
@@ -78,7 +80,7 @@ export function forkedGuest(
       const { guest, consoleFile, domain } = sibling;
       return { guest, consoleFile, domain, fresh: true, close: () => sibling.remove() };
     } catch (error) {
-      if (signal?.aborted || !(error instanceof Error)) throw error;
+      if (signal?.aborted || !(error instanceof Error) || error instanceof DamagedImage) throw error;
       const why = `no fork for the run: ${error.message.split("\n")[0] ?? ""}; it takes the stack's own guest`;
       progress.line(why);
       log.write(why);

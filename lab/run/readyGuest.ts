@@ -8,6 +8,7 @@ import { GuestError, GuestSession, type GuestAddress } from "../guest/session.ts
 import { waitForGuest } from "../guest/wait.ts";
 import { domainState } from "../guest/domainWatch.ts";
 import type { Progress } from "../report/progress.ts";
+import { imageOf } from "../warm/stackGuest.ts";
 import type { RunLog } from "./guest.ts";
 import { isBrokenTaint, KernelWatch } from "./kernelLog.ts";
 import { unloadModules } from "./load.ts";
@@ -30,7 +31,7 @@ const connectMs = 45_000;
 
 /**
  * A session with the guest, which is started or restarted as needed.
- * @throws LabError when the guest can't be started or does not get ready.
+ * @throws DamagedImage; LabError when the guest can't be started or does not get ready.
  */
 export async function readyGuest(
   place: GuestPlace,
@@ -43,6 +44,7 @@ export async function readyGuest(
   const connect = (): Promise<GuestSession> =>
     GuestSession.connect(place.address, { deadlineMs: connectMs, ...(signal && { signal }) });
 
+  await imageOf(place);
   const state = await domainState(libvirtUri, domain);
   if (state !== "running" && state !== "idle") {
     await boot(place, progress, `starting the guest (it was ${state})`);

@@ -9,6 +9,7 @@ import { execa } from "execa";
 import { ControlSession } from "../guest/controlSession.ts";
 import { makeKeyPair } from "../guest/ed25519.ts";
 import { forkXml, type ForkDefinition } from "../hypervisor/forkXml.ts";
+import { namingHolder } from "../hypervisor/portHolder.ts";
 import { loadState } from "../hypervisor/savedState.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import type { WarmImage } from "./warmImage.ts";
@@ -45,6 +46,8 @@ export async function startFork(request: ForkRequest): Promise<void> {
   await writeFile(file, xml);
   try {
     await virsh(libvirtUri, ["create", file]);
+  } catch (error) {
+    throw await namingHolder(error);
   } finally {
     await rm(file, { force: true });
   }

@@ -11,6 +11,7 @@ import { controlSocket, daemonFolder } from "../config/places.ts";
 import { share } from "../guest/cloudInit.ts";
 import type { ControlSession } from "../guest/controlSession.ts";
 import { GuestError } from "../guest/guestError.ts";
+import { ensureDaemonOf } from "../hypervisor/daemonUse.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
 import type { Progress } from "../report/progress.ts";
@@ -18,6 +19,7 @@ import { identify, overlay, startFork } from "./fork.ts";
 import {
   describeStack,
   ensureWarmImage,
+  imageOf,
   type StackDefinition,
   type StackGuest,
 } from "./stackGuest.ts";
@@ -42,13 +44,17 @@ export interface ForkBase {
   readonly builds: string;
 }
 
-/** What forks of a stack are made from, saved first if it isn't yet. @throws LabError */
+/**
+ * What forks of a stack are made from, saved first if it isn't yet.
+ * @throws DamagedImage when the image below has changed; LabError
+ */
 export async function forkBase(
   stackGuest: StackGuest,
   builds: string,
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<ForkBase> {
+  await imageOf(stackGuest);
   const described = await describeStack(stackGuest);
   const { stackFolder, libvirtUri } = stackGuest;
   // Of runs that were killed.
@@ -87,6 +93,9 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
   const consoleFile = join(folder, "console.log");
   const socket = controlSocket(domain);
   const remove = async (): Promise<void> => {
+    // A guest runs on without libvirt's daemon, which may have been killed or is being restarted.
+    await ensureDaemonOf(libvirtUri).catch(() => undefined);
+    // Fails when it has ended by itself.
     await virsh(libvirtUri, ["destroy", domain]).catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
     await rm(socket, { force: true });

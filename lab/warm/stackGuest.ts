@@ -16,6 +16,7 @@ import { forgetHostKey, writeGuestRecord } from "../guest/record.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
 import { hasControlChannel, readDefinition, topologyOf } from "../hypervisor/forkXml.ts";
 import { virsh } from "../hypervisor/virsh.ts";
+import { openImage, type Image } from "../image/image.ts";
 import { takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
 import { readDocuments, splitDocuments, type DocumentIdentity } from "./documents.ts";
@@ -99,10 +100,18 @@ export async function describeStack(guest: StackGuest): Promise<StackDefinition>
   return { definition, name, key, parts, imageDisk, identity };
 }
 
-/** The id of the image that the stack's domain boots, whether it can be saved or not. */
-export async function imageIdOf({ libvirtUri, domain }: StackGuest): Promise<string> {
+/**
+ * The image that the domain of a stack boots, checked; whether it can be saved or not.
+ * @throws DamagedImage
+ */
+export async function imageOf({
+  libvirtUri,
+  domain,
+}: Pick<StackGuest, "libvirtUri" | "domain">): Promise<Image> {
   const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
-  return basename(dirname(readDefinition(definition).kernel));
+  const folder = dirname(readDefinition(definition).kernel);
+  // In the cache that the stack was made with.
+  return openImage(basename(folder), dirname(dirname(folder)));
 }
 
 /**
@@ -177,13 +186,15 @@ async function refuseIfUsed(key: string, except: string | undefined): Promise<vo
  * Starts the stack's guest from a warm image, whatever it was doing; its disks are then as just
  * after a boot. One that was started warm is ready, its host key pinned, and it has announced on its
  * console what it would have after a boot; one that was started cold is still booting.
- * @throws LabError when it couldn't be started cold either, or the signal aborted
+ * @throws DamagedImage, without having touched it; LabError when it couldn't be started cold either, or
+ * the signal aborted
  */
 export async function warmStart(
   guest: StackGuest,
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<StartOutcome> {
+  await imageOf(guest);
   let described: StackDefinition | undefined;
   // Its processors and its memory are needed for booting the one that is saved.
   const off = powerOff(guest);

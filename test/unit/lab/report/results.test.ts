@@ -1,4 +1,4 @@
-import { mkdtemp, mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, mkdir, open, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -48,6 +48,17 @@ describe("names of a run", () => {
     await log.close();
     const text = await readFile(join(files.folder, "log.txt"), "utf8");
     expect(text).toMatch(/^\[ +\d+\.\d{3}\] first\n\[ +\d+\.\d{3}\] second\n$/);
+  });
+
+  it("are told when the disk under the log is full, with what is left of it", async () => {
+    const log = logFile(await open("/dev/full", "w"));
+    log.write("first\n");
+    await expect(log.close()).rejects.toMatchObject({
+      exitCode: 3,
+      message: expect.stringMatching(
+        /^\/dev\/full can't be written: ENOSPC: .*; \d+ bytes are left there$/,
+      ) as string,
+    });
   });
 
   it("can't be claimed where nothing can be written: an error that says what to do", async () => {

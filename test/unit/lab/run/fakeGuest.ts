@@ -92,6 +92,7 @@ export class FakeGuest implements Guest {
 export class FakeWitness implements GuestWitness {
   console = "";
   state: DomainState = "running";
+  paused: string | undefined;
   /** What the console shows when a letter is pressed with SysRq. */
   readonly sysrq = new Map<string, string>();
   readonly pressed: string[] = [];
@@ -117,6 +118,10 @@ export class FakeWitness implements GuestWitness {
 
   domainState(): Promise<DomainState> {
     return Promise.resolve(this.state);
+  }
+
+  whyPaused(): Promise<string | undefined> {
+    return Promise.resolve(this.paused);
   }
 }
 

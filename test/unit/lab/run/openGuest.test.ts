@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
+import { DamagedImage } from "../../../../lab/image/image.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import {
   forkedGuest,
@@ -48,6 +49,13 @@ describe("a fork for a run", () => {
   it("is not replaced when the user cancels", async () => {
     const { guest, lines } = opened(forkedGuest(none(noImage), otherwise), AbortSignal.abort());
     await expect(guest).rejects.toBe(noImage);
+    expect(lines).toEqual([]);
+  });
+
+  it("is not replaced when the image that all guests lie over is damaged", async () => {
+    const damaged = new DamagedImage("image debian-12-1 is damaged", "Build it.");
+    const { guest, lines } = opened(forkedGuest(none(damaged), otherwise));
+    await expect(guest).rejects.toBe(damaged);
     expect(lines).toEqual([]);
   });
 

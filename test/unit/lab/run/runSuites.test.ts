@@ -623,6 +623,23 @@ describe("a connection that is lost during a suite", () => {
     expect(suites[0]?.ending).toBe("connectionLost");
   });
 
+  it("is the host's failure when QEMU has paused the guest, also after a deadline", async () => {
+    witness.paused = "QEMU has paused the guest (I/O error): vda: no space";
+    const deaf = (): void => {
+      guest.unreachable = new GuestError("deadline", "not finished after 30 s: dmesg");
+    };
+    const hangs: Answer = { stdout: "KTAP version 1\n1..1\n", hangs: true, then: deaf };
+    for (const answer of [silent, hangs]) {
+      guest.unreachable = undefined;
+      guest.answers.length = 0;
+      const { verdict } = await run({ [first]: answer });
+      expect(verdict).toEqual({
+        kind: "infrastructure-failed",
+        reason: `${witness.paused} during suite first`,
+      });
+    }
+  });
+
   it("says in one line which question the guest did not answer", async () => {
     const deaf = (): void => {
       guest.answers.push([

@@ -1,0 +1,71 @@
+/**
+ * A Pulumi that vexlab has run and that outlived it, because only vexlab was killed. Nobody sees any
+ * more what it does, so whoever takes the stack next ends it first: also one that is just starting, and
+ * has no lock on the stack yet. A Pulumi that a user runs is not touched.
+ */
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { faultFileVariable } from "../lab/config/programFault.ts";
+
+const pollMs = 50;
+/** What it has begun it still does and writes down. */
+const interruptedMs = 60_000;
+const killedMs = 5_000;
+
+/**
+ * The processes that change a stack of a checkout and were started by vexlab. The caller holds the
+ * stack's lock, so that the vexlab that started them has gone.
+ */
+export async function orphansOf(checkout: string, stack: string): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const words = await wordsIn(`/proc/${pid}/cmdline`);
+    const option = words.indexOf("--stack");
+    const changes = words.slice(0, option).some((word) => word === "up" || word === "destroy");
+    if (option < 0 || !changes || words[option + 1] !== stack) continue;
+    if ((await readlink(`/proc/${pid}/cwd`).catch(() => "")) !== checkout) continue;
+    const variables = await wordsIn(`/proc/${pid}/environ`);
+    if (variables.some((each) => each.startsWith(`${faultFileVariable}=`))) found.push(Number(pid));
+  }
+  return found;
+}
+
+/**
+ * Ends a process as Ctrl-C would, and, when it has not ended after a minute, with all of its group.
+ * @returns whether it has ended
+ */
+export async function endOrphan(pid: number, graceMs: number = interruptedMs): Promise<boolean> {
+  send(pid, "SIGINT");
+  if (await ended(pid, graceMs)) return true;
+  // runPulumi gave it a process group of its own.
+  send(-pid, "SIGKILL");
+  return ended(pid, killedMs);
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+async function ended(pid: number, withinMs: number): Promise<boolean> {
+  const until = performance.now() + withinMs;
+  while (await runs(pid)) {
+    if (performance.now() > until) return false;
+    await sleep(pollMs);
+  }
+  return true;
+}
+
+/** A process that nobody has collected yet (state Z, proc(5)) has ended. */
+async function runs(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return stat !== undefined && !/^\d+ \(.*\) Z /s.test(stat);
+}
+
+async function wordsIn(file: string): Promise<string[]> {
+  return (await readFile(file, "utf8").catch(() => "")).split("\0");
+}
