@@ -21,7 +21,8 @@ export function register(program: Command): void {
         const words = ["destroy", "--yes", "--skip-preview"];
         const refreshed = [...words, "--refresh"];
         let outcome = await runOnStack(stack, lock.interrupted ? refreshed : words);
-        if (outcome.exitCode === ExitCode.infrastructureFailed && !lock.interrupted) {
+        const failed = outcome.exitCode === ExitCode.infrastructureFailed && !outcome.killed;
+        if (failed && !lock.interrupted) {
           // What somebody already removed by hand is no obstacle once Pulumi knows of it.
           stack.progress.line("once more, with a refresh");
           outcome = await runOnStack(stack, refreshed);

@@ -2,14 +2,13 @@
  * What `up`, `preview` and `destroy` have in common: prepare the host, take the stack, run Pulumi,
  * and end with the code that tells what happened rather than Pulumi's.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import picocolors from "picocolors";
 import { ExitCode } from "../lab/config/errors.ts";
 import { places, stackFolder, type Places } from "../lab/config/places.ts";
-import { faultFileVariable, readFault } from "../lab/config/programFault.ts";
+import { faultFileIn, faultFileVariable, readFault } from "../lab/config/programFault.ts";
 import { usesPrivateDaemon } from "../lab/hypervisor/connection.ts";
 import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
@@ -50,6 +49,8 @@ export interface Outcome {
   readonly exitCode: number;
   /** Why it isn't 0, if Pulumi didn't tell the user already. */
   readonly reason?: string;
+  /** Pulumi was killed, and has left its lock. */
+  readonly killed?: true;
   readonly verdict?: LastVerdict;
 }
 
@@ -70,8 +71,10 @@ export function outcomeOf(
   if (fault) return { exitCode: fault.exitCode, ...known };
   if (verdict && verdict.exitCode !== ExitCode.passed)
     return { exitCode: verdict.exitCode, reason: verdict.reason, ...known };
-  const how = end.exitCode === null ? "was killed" : `ended with ${end.exitCode}`;
-  return { exitCode: ExitCode.infrastructureFailed, reason: `pulumi ${how}`, ...known };
+  const exitCode = ExitCode.infrastructureFailed;
+  if (end.exitCode === null)
+    return { exitCode, reason: "pulumi was killed", killed: true, ...known };
+  return { exitCode, reason: `pulumi ended with ${end.exitCode}`, ...known };
 }
 
 /** Runs Pulumi on the stack and judges how it ended. The stack's file keeps its content. */
@@ -80,8 +83,7 @@ export async function runOnStack(stack: Stack, args: readonly string[]): Promise
   const startedAt = new Date().toISOString();
   const file = configFile(stack);
   const before = await readStackFile(file);
-  const temporary = await mkdtemp(join(tmpdir(), "vexlab-"));
-  const faultFile = join(temporary, "fault.json");
+  const faultFile = await faultFileIn(join(stack.where.state, "faults"));
   try {
     const end = await runPulumi(
       stack.engine,
@@ -98,7 +100,7 @@ export async function runOnStack(stack: Stack, args: readonly string[]): Promise
     return outcome;
   } finally {
     await restoreStackFile(file, before);
-    await rm(temporary, { recursive: true, force: true });
+    await rm(faultFile, { force: true });
   }
 }
 

@@ -20,7 +20,8 @@ export async function freeSpace(path: string): Promise<string> {
     return `${bavail * bsize} bytes`;
   } catch (error) {
     const above = dirname(path);
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === path) return "unknown space";
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === path)
+      return "unknown space";
     return freeSpace(above);
   }
 }

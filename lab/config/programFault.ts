@@ -3,7 +3,9 @@
  * failure of a program to its own exit code, so the program leaves the error's code and text in a
  * file that the command names in `VEXLAB_FAULT_FILE`. Under plain `pulumi` nobody names one.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { ExitCode, LabError } from "./errors.ts";
 
@@ -11,6 +13,20 @@ export const faultFileVariable = "VEXLAB_FAULT_FILE";
 
 const programFault = z.object({ exitCode: z.enum(ExitCode), message: z.string() });
 export type ProgramFault = z.infer<typeof programFault>;
+
+/**
+ * The file of this process for it, in a folder of such files; those of processes that were killed are
+ * removed.
+ */
+export async function faultFileIn(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  for (const name of await readdir(folder)) {
+    const pid = /^(\d+)\.json$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      await rm(join(folder, name), { force: true });
+  }
+  return join(folder, `${process.pid}.json`);
+}
 
 /** Called by the program with the error that ends it. */
 export function leaveFault(error: unknown, environment: NodeJS.ProcessEnv = process.env): void {

@@ -80,7 +80,8 @@ export function forkedGuest(
       const { guest, consoleFile, domain } = sibling;
       return { guest, consoleFile, domain, fresh: true, close: () => sibling.remove() };
     } catch (error) {
-      if (signal?.aborted || !(error instanceof Error) || error instanceof DamagedImage) throw error;
+      if (signal?.aborted || !(error instanceof Error) || error instanceof DamagedImage)
+        throw error;
       const why = `no fork for the run: ${error.message.split("\n")[0] ?? ""}; it takes the stack's own guest`;
       progress.line(why);
       log.write(why);

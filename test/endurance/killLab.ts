@@ -135,7 +135,11 @@ export class KillLab {
       const free = await execa("flock", ["--nonblock", ours, "true"], { reject: false });
       if (existsSync(ours) && free.exitCode !== 0) left.push(`lock ${ours}`);
       if (await accepts(this.sshPort)) left.push(`port ${this.sshPort}`);
-      left.push(...(await readdir(temporary)).map((name) => `temporary file ${name}`));
+      const faults = await readdir(checkout.path(".vexlab/faults")).catch(() => []);
+      left.push(...faults.map((name) => `fault ${name}`));
+      // tsx keeps what it has translated.
+      const kept = (await readdir(temporary)).filter((name) => !name.startsWith("tsx-"));
+      left.push(...kept.map((name) => `temporary file ${name}`));
       return left;
     });
   }

@@ -9,8 +9,16 @@ export interface Expected {
   readonly reason: RegExp;
 }
 
-/** What is done on the host while the suite runs. */
-export type HostAction = "kill QEMU" | "stop QEMU" | "remove the console file" | "interrupt vexlab";
+/** What is done on the host. */
+export type HostAction =
+  | "kill QEMU"
+  | "stop QEMU"
+  | "remove the console file"
+  | "interrupt vexlab"
+  | "restart libvirtd"
+  | "kill libvirtd"
+  | "unplug the network"
+  | "take the port";
 
 export interface Fault extends Expected {
   /** Names the fault and its suite. */
@@ -32,6 +40,8 @@ export interface Fault extends Expected {
   readonly timeout?: number;
   /** vexlab loads the module before the suite; with these parameters. */
   readonly load?: Readonly<Record<string, string>>;
+  /** Before the run, or while the suite runs. */
+  readonly before?: HostAction;
   readonly host?: HostAction;
   /** In the stack's own guest, over SSH, instead of a fork. */
   readonly ownGuest?: boolean;

@@ -1,18 +1,22 @@
 /** Where faults are made: a checkout of its own, with a stack whose guest is forked for each. */
+import { once } from "node:events";
 import { readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
 import { execa } from "execa";
 import { stringify } from "yaml";
 import { daemonFolder, places } from "../../lab/config/places.ts";
 import { connectionUri } from "../../lab/hypervisor/connection.ts";
+import { monitor } from "../../lab/hypervisor/monitor.ts";
 import { domainNames } from "../../lab/hypervisor/virsh.ts";
 import type { RunReport } from "../../lab/run/verdict.ts";
 import { Checkout, expectExit, type Ended } from "../e2e/support/checkout.ts";
 import type { Fault, HostAction } from "./fault.ts";
+import type { HostCell, Mend } from "./hostCell.ts";
 
 const stack = "ci";
-const sshPort = 2986;
+const sshPorts = { host: 2986, cell: 2985 };
 /** For a guest that was told to end. */
 const goneMs = 20_000;
 /** A run that does not end by itself is a fault of vexlab's. */
@@ -35,26 +39,40 @@ export interface Outcome {
 
 type Process = Pick<ChildProcess, "pid" | "kill" | "stderr">;
 
+export interface VerbOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What is done to it, and the suite in whose time. */
+  readonly during?: { readonly suite: string; readonly action: HostAction };
+  readonly longestMs?: number;
+}
+
 export class FaultLab {
-  private readonly domains: () => Promise<string[]>;
+  private readonly daemon: string;
+  private readonly uri: string;
   private running: Process | undefined;
 
   private constructor(
     private readonly checkout: Checkout,
     private readonly signal: AbortSignal,
+    private readonly cell: HostCell | undefined,
   ) {
-    const folder = daemonFolder({ ...places(), state: checkout.path(".vexlab") });
-    this.domains = () => domainNames(connectionUri("qemu:///session", folder));
+    const where = { ...places(), ...(cell && { cache: cell.cache }) };
+    this.daemon = daemonFolder({ ...where, state: checkout.path(".vexlab") });
+    this.uri = connectionUri("qemu:///session", this.daemon);
     signal.addEventListener("abort", () => this.running?.kill("SIGINT"), { once: true });
   }
 
-  /** @param kernel as `vexlab:kernel` has it; the image's own by default */
-  static async make(signal: AbortSignal, kernel?: string): Promise<FaultLab> {
-    const checkout = await Checkout.make();
+  /**
+   * @param kernel as `vexlab:kernel` has it; the image's own by default
+   * @param cell the part of the host that all happens in; without it, the host as it is
+   */
+  static async make(signal: AbortSignal, kernel?: string, cell?: HostCell): Promise<FaultLab> {
+    const checkout = await Checkout.make("/tmp", cell ? { VEXLAB_CACHE_DIR: cell.cache } : {});
+    const sshPort = cell ? sshPorts.cell : sshPorts.host;
     await checkout.configure(stack, { sshPort, source: "test/faults", ...(kernel && { kernel }) });
-    const lab = new FaultLab(checkout, signal);
+    const lab = new FaultLab(checkout, signal, cell);
     try {
-      expectExit(await lab.vexlab(["up", stack]), 0);
+      expectExit(await lab.verb(["up", stack], { longestMs: 3 * longestMs }), 0);
     } catch (error) {
       await lab.remove();
       throw error;
@@ -62,14 +80,20 @@ export class FaultLab {
     return lab;
   }
 
+  path(...parts: string[]): string {
+    return this.checkout.path(...parts);
+  }
+
   async run(fault: Fault): Promise<Outcome> {
     this.signal.throwIfAborted();
-    const { checkout } = this;
-    await checkout.write("test/faults/vexlab.yaml", stringify(manifestOf(fault)));
-    await checkout.configure(stack, { warm: fault.ownGuest ? "off" : undefined });
+    await this.describe(manifestOf(fault));
+    await this.configure({ warm: fault.ownGuest ? "off" : undefined });
     const argv = ["test", "--stack", stack, "--suite", fault.name, "--json"];
-    const { exitCode, stdout, stderr, seconds } = await this.vexlab(argv, fault);
-    this.signal.throwIfAborted();
+    const { name: suite, host: action } = fault;
+    const mend = fault.before && (await this.act(fault.before, undefined));
+    const ended = await this.verb(argv, { ...(action && { during: { suite, action } }) });
+    await mend?.();
+    const { exitCode, stdout, stderr, seconds } = ended;
     const report = parsed(stdout);
     const files: Record<string, string> = {};
     for (const name of ["json", "junit"] as const)
@@ -78,41 +102,70 @@ export class FaultLab {
     return { exitCode, seconds, report, terminal: stderr + stdout, files, left };
   }
 
-  /** Destroys the stack and removes the checkout; keeps it, and says so, when that fails. */
-  async remove(): Promise<void> {
-    const { checkout } = this;
-    // A guest that was stopped answers nobody.
-    for (const pid of await this.forks()) process.kill(pid, "SIGCONT");
-    expectExit(await checkout.vexlab(["destroy", stack]), 0);
-    await checkout.remove();
+  /** Writes the module's manifest. */
+  async describe(manifest: object): Promise<void> {
+    await this.checkout.write("test/faults/vexlab.yaml", stringify(manifest));
   }
 
-  private async vexlab(
-    argv: readonly string[],
-    fault?: Fault,
+  /** Sets keys of the stack's file; undefined removes one. */
+  async configure(keys: Readonly<Record<string, string | undefined>>): Promise<void> {
+    await this.checkout.configure(stack, keys);
+  }
+
+  /** Destroys the stack and removes the checkout; keeps it, and says so, when that fails. */
+  async remove(): Promise<void> {
+    // A guest that was stopped answers nobody.
+    for (const pid of await this.forks()) process.kill(pid, "SIGCONT");
+    // The signal that ends the runs of faults is not meant for it.
+    expectExit(await this.verb(["destroy", stack]), 0);
+    await this.checkout.remove();
+  }
+
+  /** Runs a verb of vexlab. */
+  async verb(
+    words: readonly string[],
+    options: VerbOptions = {},
   ): Promise<Ended & { readonly stderr: string }> {
     const { folder, environment } = this.checkout;
+    const argv = [this.checkout.path("scripts/vexlab"), ...words];
+    const [program = "", ...args] = this.cell?.argv(folder, argv) ?? argv;
     const began = performance.now();
-    const running = execa(this.checkout.path("scripts/vexlab"), argv, {
-      ...{ cwd: folder, env: environment, stdin: "ignore", all: true, reject: false },
+    const running = execa(program, args, {
+      ...{ cwd: folder, stdin: "ignore", all: true, reject: false },
+      env: { ...environment, ...options.environment },
       // A terminal's Ctrl-C would reach it a second time, which ends it without its clean-up.
       detached: true,
-      ...{ timeout: longestMs * (fault ? 1 : 3), forceKillAfterDelay: 30_000 },
+      ...{ timeout: options.longestMs ?? longestMs, forceKillAfterDelay: 30_000 },
     });
     this.running = running;
-    const action = fault?.host;
-    if (action) void this.whenRunning(running, fault.name, () => this.act(action, running.pid));
+    const { during } = options;
+    if (during)
+      void this.whenRunning(running, during.suite, () => this.act(during.action, running.pid));
     const { exitCode, all, stdout, stderr } = await running;
     this.running = undefined;
     const seconds = (performance.now() - began) / 1000;
     return { exitCode, all, stdout, stderr, seconds };
   }
 
+  /** What should be gone when a run has ended: forks' domains, processes and folders. */
+  async leftOver(): Promise<string[]> {
+    const until = performance.now() + goneMs;
+    for (;;) {
+      const domains = (await domainNames(this.uri)).filter((name) => name.includes("-fork-"));
+      const processes = (await this.forks()).map((pid) => `process ${pid}`);
+      const forks = this.checkout.path(`.vexlab/stacks/${stack}/forks`);
+      const folders = await readdir(forks).catch(() => []);
+      const left = [...domains, ...processes, ...folders.map((name) => `folder ${name}`)];
+      if (left.length === 0 || performance.now() > until) return left;
+      await sleep(lookMs);
+    }
+  }
+
   /** Acts a moment after the suite has begun. */
   private async whenRunning(
     running: Process & PromiseLike<unknown>,
     suite: string,
-    act: () => Promise<void>,
+    act: () => Promise<unknown>,
   ): Promise<void> {
     let text = "";
     const begun = new Promise<void>((resolve) => {
@@ -126,20 +179,52 @@ export class FaultLab {
     await act().catch((error: unknown) => process.stderr.write(`faults: ${String(error)}\n`));
   }
 
-  private async act(action: HostAction, vexlab: number | undefined): Promise<void> {
+  /** @returns what undoes it, where it doesn't pass by itself */
+  private async act(action: HostAction, vexlab: number | undefined): Promise<Mend | undefined> {
     switch (action) {
       case "kill QEMU":
       case "stop QEMU":
         for (const pid of await this.forks())
           process.kill(pid, action === "kill QEMU" ? "SIGKILL" : "SIGSTOP");
-        return;
+        return undefined;
       case "remove the console file": {
         const forks = this.checkout.path(`.vexlab/stacks/${stack}/forks`);
         for (const each of await readdir(forks)) await rm(`${forks}/${each}/console.log`);
-        return;
+        return undefined;
       }
       case "interrupt vexlab":
         if (vexlab !== undefined) process.kill(vexlab, "SIGINT");
+        return undefined;
+      case "restart libvirtd":
+        await this.endDaemon("SIGTERM");
+        expectExit(await this.checkout.vexlab(["daemon", "start"]), 0);
+        return undefined;
+      case "kill libvirtd":
+        await this.endDaemon("SIGKILL");
+        return undefined;
+      case "unplug the network":
+        await monitor(this.uri, `vexlab-${stack}`, "set_link", { name: "ssh0", up: false });
+        return undefined;
+      case "take the port": {
+        const stop = ["vm", "stop", "--stack", stack, "--deadline-seconds", "1"];
+        expectExit(await this.checkout.vexlab(stop), 0);
+        const server = createServer().listen(sshPorts.host, "127.0.0.1");
+        await once(server, "listening");
+        return async () => {
+          server.close();
+          await once(server, "close");
+        };
+      }
+    }
+  }
+
+  private async endDaemon(signal: NodeJS.Signals): Promise<void> {
+    const pid = Number(await readFile(`${this.daemon}/libvirtd.pid`, "utf8"));
+    process.kill(pid, signal);
+    const until = performance.now() + goneMs;
+    while ((await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")) !== "") {
+      if (performance.now() > until) throw new Error(`libvirtd did not end: process ${pid}`);
+      await sleep(lookMs / 10);
     }
   }
 
@@ -153,24 +238,16 @@ export class FaultLab {
     }
     return found;
   }
-
-  /** What should be gone when a run has ended: forks' domains, processes and folders. */
-  private async leftOver(): Promise<string[]> {
-    const until = performance.now() + goneMs;
-    for (;;) {
-      const domains = (await this.domains()).filter((name) => name.includes("-fork-"));
-      const processes = (await this.forks()).map((pid) => `process ${pid}`);
-      const forks = this.checkout.path(`.vexlab/stacks/${stack}/forks`);
-      const folders = await readdir(forks).catch(() => []);
-      const left = [...domains, ...processes, ...folders.map((name) => `folder ${name}`)];
-      if (left.length === 0 || performance.now() > until) return left;
-      await sleep(lookMs);
-    }
-  }
 }
 
 /** The manifest for one fault: its suite, and how the module is loaded for it. */
-export function manifestOf({ name, command, load, caseTimeout, timeout }: Fault): object {
+export function manifestOf({
+  name,
+  command,
+  load,
+  caseTimeout,
+  timeout,
+}: Pick<Fault, "name" | "command" | "load" | "caseTimeout" | "timeout">): object {
   return {
     name: "faults",
     module: { folder: "modules", make: ["W=1"], artefacts: ["faults.ko"] },

@@ -8,9 +8,11 @@ import { parseArgs } from "node:util";
 import { ExitCode } from "../../lab/config/errors.ts";
 import { cancellable } from "../../lab/config/cancellation.ts";
 import { places } from "../../lab/config/places.ts";
-import { catalogue } from "./catalogue.ts";
+import { catalogue, faultNames } from "./catalogue.ts";
+import { cellFaults } from "./cellFaults.ts";
+import { CellLab } from "./cellLab.ts";
 import { FaultLab } from "./faultLab.ts";
-import { judgeTold, tableOf, type Told } from "./told.ts";
+import { judgeCellTold, judgeTold, tableOf, type Told } from "./told.ts";
 
 const say = (text: string): void => void process.stderr.write(`faults: ${text}\n`);
 
@@ -18,15 +20,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { kernel: { type: "string" } },
 });
-const unknown = positionals.filter((name) => !catalogue.some((fault) => fault.name === name));
+const unknown = positionals.filter((name) => !faultNames.includes(name));
 if (unknown.length > 0) {
-  say(`no such fault: ${unknown.join(", ")}; there are ${catalogue.map((f) => f.name).join(", ")}`);
+  say(`no such fault: ${unknown.join(", ")}; there are ${faultNames.join(", ")}`);
   process.exit(ExitCode.usage);
 }
-const chosen =
-  positionals.length === 0
-    ? catalogue
-    : positionals.flatMap((name) => catalogue.filter((fault) => fault.name === name));
+const names = positionals.length === 0 ? faultNames : positionals;
+const chosenOf = <Named extends { readonly name: string }>(all: readonly Named[]): Named[] =>
+  names.flatMap((name) => all.filter((fault) => fault.name === name));
 process.exitCode = await cancellable((signal) => run(signal));
 
 async function run(signal: AbortSignal): Promise<number> {
@@ -34,26 +35,27 @@ async function run(signal: AbortSignal): Promise<number> {
   const slack = Number(process.env["VEXLAB_FAULTS_SLACK"] || 1);
   const results: Told[] = [];
   let kernel = "";
-  say("building what is missing, starting the stack");
-  let lab: FaultLab | undefined;
-  try {
-    lab = await FaultLab.make(signal, values.kernel);
-    for (const fault of chosen) {
-      if (signal.aborted) break;
-      const outcome = await lab.run(fault);
-      kernel ||= outcome.report?.kernelRelease ?? "";
-      const version = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
-      const told = judgeTold(fault, outcome, version, slack);
-      results.push(told);
-      const count = `${results.length} of ${chosen.length}`;
-      const how = told.wrong.length === 0 ? "right" : `WRONG: ${told.wrong.join("; ")}`;
-      say(`${count}: ${fault.name}: ${told.verdict}, ${told.seconds} s, ${how}`);
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    await lab?.remove();
-  }
+  const add = (told: Told): void => {
+    results.push(told);
+    const count = `${results.length} of ${names.length}`;
+    const how = told.wrong.length === 0 ? "right" : `WRONG: ${told.wrong.join("; ")}`;
+    say(`${count}: ${told.name}: ${told.verdict}, ${told.seconds} s, ${how}`);
+  };
+  const inSuites = chosenOf(catalogue);
+  const inCell = chosenOf(cellFaults);
+  if (inSuites.length > 0)
+    await using(FaultLab.make, signal, async (lab) => {
+      for (const fault of inSuites) {
+        const outcome = await lab.run(fault);
+        kernel ||= outcome.report?.kernelRelease ?? "";
+        const version = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
+        add(judgeTold(fault, outcome, version, slack));
+      }
+    });
+  if (inCell.length > 0)
+    await using(CellLab.make, signal, async (lab) => {
+      for (const fault of inCell) add(judgeCellTold(fault, await lab.run(fault), slack));
+    });
   const right = results.filter(({ wrong }) => wrong.length === 0).length;
   const folder = places().results;
   await mkdir(folder, { recursive: true });
@@ -62,7 +64,26 @@ async function run(signal: AbortSignal): Promise<number> {
   process.stdout.write(`${tableOf(results)}\n`);
   for (const { name, wrong } of results)
     for (const each of wrong) process.stdout.write(`${name}: ${each}\n`);
-  process.stdout.write(`${right} of ${chosen.length} faults told right\n`);
+  process.stdout.write(`${right} of ${names.length} faults told right\n`);
   if (signal.aborted) return ExitCode.cancelled;
-  return right === chosen.length ? ExitCode.passed : ExitCode.failed;
+  return right === names.length ? ExitCode.passed : ExitCode.failed;
+}
+
+/** Makes faults in a stack of their own, unless it is too late for that. */
+async function using<Lab extends { remove(): Promise<void> }>(
+  make: (signal: AbortSignal, kernel?: string) => Promise<Lab>,
+  signal: AbortSignal,
+  act: (lab: Lab) => Promise<void>,
+): Promise<void> {
+  if (signal.aborted) return;
+  say("building what is missing, starting the stack");
+  let lab: Lab | undefined;
+  try {
+    lab = await make(signal, values.kernel);
+    await act(lab);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await lab?.remove();
+  }
 }

@@ -2,6 +2,7 @@
 import Table from "cli-table3";
 import { renderTable } from "../../lab/report/table.ts";
 import { exitCodeOf } from "../../lab/run/verdict.ts";
+import type { CellFault } from "./cellFaults.ts";
 import { expectedOn, verdictsOf, type Fault } from "./fault.ts";
 import type { Outcome } from "./faultLab.ts";
 
@@ -50,9 +51,28 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
   }
 
   function late(): string[] {
-    const most = within * slack;
-    return seconds <= most ? [] : [`${seconds.toFixed(1)} s instead of at most ${most} s`];
+    return lateBy(seconds, within * slack);
   }
+}
+
+/** The same for a fault of a cell, which is told by an exit code and what the terminal gets. */
+export function judgeCellTold(fault: CellFault, outcome: Outcome, slack = 1): Told {
+  const { name, what, why, within, says } = fault;
+  const { terminal, seconds, exitCode } = outcome;
+  const wrong: string[] = [];
+  if (exitCode !== fault.exitCode)
+    wrong.push(`exit code ${String(exitCode)} instead of ${fault.exitCode}`);
+  if (!says.test(terminal)) wrong.push(`what it says does not fit ${String(says)}: ${terminal}`);
+  return {
+    ...{ name, kind: "host", what, ...(why !== undefined && { why }) },
+    ...{ expected: `exit code ${fault.exitCode}`, verdict: `exit code ${String(exitCode)}` },
+    ...{ reason: says.exec(terminal)?.[0] ?? "", within, seconds: Math.round(seconds * 10) / 10 },
+    wrong: [...wrong, ...wrongWords(outcome), ...lateBy(seconds, within * slack)],
+  };
+}
+
+function lateBy(seconds: number, most: number): string[] {
+  return seconds <= most ? [] : [`${seconds.toFixed(1)} s instead of at most ${most} s`];
 }
 
 function wrongWords({ report, terminal, files, left }: Outcome): string[] {

@@ -44,6 +44,10 @@ fill-disk)
 		exit 1
 	fi
 	;;
+write-much)
+	# What no disk image can leave out.
+	dd if=/dev/urandom of=/var/tmp/much bs=1M count=64 conv=fsync 2>/dev/null
+	;;
 fork-bomb)
 	# shellcheck disable=SC2264 # Without end on purpose.
 	bomb() { bomb | bomb & }

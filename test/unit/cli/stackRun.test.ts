@@ -37,7 +37,9 @@ describe("what a run of Pulumi ends with", () => {
   it("names a reason only when Pulumi has not told it", () => {
     expect(outcomeOf(ended(255), fault, undefined)).not.toHaveProperty("reason");
     expect(outcomeOf(ended(255), undefined, verdict("hung", 5)).reason).toBe("because it hung");
-    expect(outcomeOf(ended(null), undefined, undefined).reason).toBe("pulumi was killed");
+    expect(outcomeOf(ended(null), undefined, undefined)).toMatchObject({
+      ...{ reason: "pulumi was killed", killed: true },
+    });
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../../lab/config/manifest.ts";
 import { stringify } from "yaml";
-import { catalogue } from "../../faults/catalogue.ts";
+import { catalogue, faultNames } from "../../faults/catalogue.ts";
 import { manifestOf, type Outcome } from "../../faults/faultLab.ts";
 import type { Fault } from "../../faults/fault.ts";
 import { judgeTold } from "../../faults/told.ts";
@@ -24,9 +24,8 @@ const wrong = (more: Partial<Outcome> = {}, kernel = "6.1"): readonly string[] =
 
 describe("the fault catalogue", () => {
   it("names each fault once, and none for which vexlab.yaml has no words", () => {
-    const names = catalogue.map(({ name }) => name);
-    expect(new Set(names).size).toBe(names.length);
-    expect(names.length).toBeGreaterThan(40);
+    expect(new Set(faultNames).size).toBe(faultNames.length);
+    expect(catalogue.length).toBeGreaterThan(40);
     for (const each of catalogue) expect(parseManifest(stringify(manifestOf(each)))).toBeDefined();
   });
 
