@@ -1,7 +1,6 @@
 /** result.json: the run's report as it stands (docs/verdicts.md describes the fields). */
-import writeFileAtomic from "write-file-atomic";
-import { cannotWrite } from "../config/diskSpace.ts";
 import type { RunReport } from "../run/verdict.ts";
+import { writeWhole } from "./wholeFile.ts";
 
 /** The version of result.json's shape; it grows when a field is removed or changes its meaning. */
 export const reportFormat = 2;
@@ -21,11 +20,6 @@ export function renderJson(report: RunReport): string {
   return `${jsonText({ format: reportFormat, ...report }, 2)}\n`;
 }
 
-/** @throws LabError, naming the file; there is then none, or the former one */
 export async function writeJson(file: string, report: RunReport): Promise<void> {
-  try {
-    await writeFileAtomic(file, renderJson(report));
-  } catch (error) {
-    throw await cannotWrite(file, error);
-  }
+  await writeWhole(file, renderJson(report));
 }

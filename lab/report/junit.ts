@@ -1,9 +1,8 @@
 /** junit.xml, for CI systems: one testsuite a suite, one testcase a case. */
 import junit, { type Builder, type TestSuite } from "junit-report-builder";
-import writeFileAtomic from "write-file-atomic";
-import { cannotWrite } from "../config/diskSpace.ts";
 import { isFailure } from "../run/cases.ts";
 import { printable } from "./progress.ts";
+import { writeWhole } from "./wholeFile.ts";
 import { decodedLines } from "../console/sourceLines.ts";
 import type { CaseResult, Crash, Hang, RunReport, SuiteResult } from "../run/verdict.ts";
 
@@ -33,13 +32,8 @@ export function renderJunit(report: RunReport): string {
   return root.build();
 }
 
-/** @throws LabError, naming the file; there is then none, or the former one */
 export async function writeJunit(file: string, report: RunReport): Promise<void> {
-  try {
-    await writeFileAtomic(file, renderJunit(report));
-  } catch (error) {
-    throw await cannotWrite(file, error);
-  }
+  await writeWhole(file, renderJunit(report));
 }
 
 function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {

@@ -44,8 +44,8 @@ export async function readyGuest(
   const connect = (): Promise<GuestSession> =>
     GuestSession.connect(place.address, { deadlineMs: connectMs, ...(signal && { signal }) });
 
-  await imageOf(place);
   const state = await domainState(libvirtUri, domain);
+  await imageOf(place);
   if (state !== "running" && state !== "idle") {
     await boot(place, progress, `starting the guest (it was ${state})`);
     return connect();

@@ -2,7 +2,7 @@
  * A test run from the stack's guest to the results on the host: guest ready, suites, reports, the
  * stack's markers. Whatever happens after the names are claimed ends in a verdict that is written.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { stopDomain } from "../guest/power.ts";
@@ -12,6 +12,7 @@ import { logFile, type LogFile } from "../report/log.ts";
 import type { Progress } from "../report/progress.ts";
 import { claimRunFiles, pointLatest, type RunFiles } from "../report/results.ts";
 import { renderTable } from "../report/table.ts";
+import { writeWhole } from "../report/wholeFile.ts";
 import { outcomeOf } from "./inGuests.ts";
 import { writeLastVerdict } from "./lastVerdict.ts";
 import { planRun, type RunPlan } from "./plan.ts";
@@ -111,7 +112,7 @@ async function write(
   const { stackFolder } = request.guest;
   log.write(`\n${renderTable(report)}`);
   await log.close();
-  if (shown !== "") await writeFile(files.console, shown);
+  if (shown !== "") await writeWhole(files.console, shown);
   await writeJunit(files.junit, report);
   await writeJson(files.json, report);
   await pointLatest(request.results, report.runId);

@@ -1,6 +1,6 @@
 /** Faults of what vexlab runs on, made in a cell of the host: disks, images, ports, QEMU itself. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { FaultLab } from "./faultLab.ts";
 import type { HostCell, Mend } from "./hostCell.ts";
@@ -112,17 +112,11 @@ export const cellFaults: readonly CellFault[] = [
     what: "another program listens on the guest's port",
     words: ["up", stack],
     exitCode: 2,
-    says: new RegExp(`vexlab:sshPort = \\d+: the port is taken by process ${process.pid} `),
+    says: /vexlab:sshPort = \d+: the port is taken by process \d+ \(node -e /,
     within: 40,
-    async make() {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      const { port } = server.address() as AddressInfo;
-      const mend = async (): Promise<void> => {
-        server.close();
-        await once(server, "close");
-      };
-      return { mend, environment: { VEXFS_VM_SSH_PORT: String(port) } };
+    async make({ cell, lab }) {
+      const { port, mend } = await listen(cell, lab.path());
+      return { mend, environment: { VEXFS_VM_SSH_PORT: port } };
     },
   },
   {
@@ -186,6 +180,23 @@ export const cellFaults: readonly CellFault[] = [
     make: (place) => withQemu(place, "sleep 1000"),
   },
 ];
+
+/** A program of the cell's user that listens on some port. */
+async function listen(
+  cell: HostCell,
+  folder: string,
+): Promise<{ readonly port: string; readonly mend: Mend }> {
+  const script =
+    'const s = net.createServer().listen(0, "127.0.0.1", () => console.log(s.address().port))';
+  const [program = "", ...words] = cell.argv(folder, ["node", "-e", script]);
+  const listener = spawn(program, words, { stdio: ["ignore", "pipe", "inherit"] });
+  const [said] = (await once(listener.stdout, "data")) as [Buffer];
+  const mend = async (): Promise<void> => {
+    listener.kill();
+    await once(listener, "exit");
+  };
+  return { port: said.toString().trim(), mend };
+}
 
 /** Puts a script before QEMU, whose accelerators are then tried anew. */
 async function withQemu({ cell }: CellPlace, script: string): Promise<Made> {

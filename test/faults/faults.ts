@@ -44,18 +44,26 @@ async function run(signal: AbortSignal): Promise<number> {
   const inSuites = chosenOf(catalogue);
   const inCell = chosenOf(cellFaults);
   if (inSuites.length > 0)
-    await using(FaultLab.make, signal, async (lab) => {
-      for (const fault of inSuites) {
-        const outcome = await lab.run(fault);
-        kernel ||= outcome.report?.kernelRelease ?? "";
-        const version = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
-        add(judgeTold(fault, outcome, version, slack));
-      }
-    });
-  if (inCell.length > 0)
-    await using(CellLab.make, signal, async (lab) => {
-      for (const fault of inCell) add(judgeCellTold(fault, await lab.run(fault), slack));
-    });
+    await using(
+      (aborted, version) => FaultLab.make(aborted, version),
+      signal,
+      async (lab) => {
+        for (const fault of inSuites) {
+          const outcome = await lab.run(fault);
+          kernel ||= outcome.report?.kernelRelease ?? "";
+          const version = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
+          add(judgeTold(fault, outcome, version, slack));
+        }
+      },
+    );
+  if (inCell.length > 0 && !signal.aborted)
+    await using(
+      (aborted, version) => CellLab.make(aborted, version),
+      signal,
+      async (lab) => {
+        for (const fault of inCell) add(judgeCellTold(fault, await lab.run(fault), slack));
+      },
+    );
   const right = results.filter(({ wrong }) => wrong.length === 0).length;
   const folder = places().results;
   await mkdir(folder, { recursive: true });
@@ -69,13 +77,12 @@ async function run(signal: AbortSignal): Promise<number> {
   return right === names.length ? ExitCode.passed : ExitCode.failed;
 }
 
-/** Makes faults in a stack of their own, unless it is too late for that. */
+/** Makes faults in a stack of their own. */
 async function using<Lab extends { remove(): Promise<void> }>(
   make: (signal: AbortSignal, kernel?: string) => Promise<Lab>,
   signal: AbortSignal,
   act: (lab: Lab) => Promise<void>,
 ): Promise<void> {
-  if (signal.aborted) return;
   say("building what is missing, starting the stack");
   let lab: Lab | undefined;
   try {

@@ -28,12 +28,12 @@ async function started(
   onInterrupt = "exit 7",
 ): Promise<ChildProcess> {
   const script = `trap '${onInterrupt}' INT; echo ready; while :; do sleep 0.05; done`;
-  const child = spawn("bash", ["-c", `${script}`, ...words], {
+  const child = spawn("bash", ["-c", script, ...words], {
     ...{ detached: true, stdio: ["ignore", "pipe", "ignore"], cwd: checkout, argv0: "pulumi" },
     env: { PATH: process.env["PATH"], ...variables },
   });
   children.push(child);
-  if (child.stdout) await once(child.stdout, "data");
+  await once(child.stdout, "data");
   return child;
 }
 
