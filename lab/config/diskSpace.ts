@@ -19,10 +19,8 @@ export async function freeSpace(path: string): Promise<string> {
     const { bavail, bsize } = await statfs(path);
     return `${bavail * bsize} bytes`;
   } catch (error) {
-    const above = dirname(path);
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || above === path)
-      return "unknown space";
-    return freeSpace(above);
+    const absent = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
+    return absent && path !== dirname(path) ? freeSpace(dirname(path)) : "unknown space";
   }
 }
 

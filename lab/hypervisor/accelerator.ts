@@ -91,7 +91,7 @@ export async function chooseAccelerator(
   const probe = await probeOncePerBoot(cache);
   if (wanted === "kvm" && probe.accelerator !== "kvm") {
     throw new LabError(
-      `vexlab:accelerator = kvm: KVM does not work on this host: ${probe.why}`,
+      `vexlab:accelerator = kvm: ${probe.why}`,
       ExitCode.usage,
       "Use auto or tcg, or enable (nested) virtualisation for this host.",
     );

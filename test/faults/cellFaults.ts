@@ -156,7 +156,7 @@ export const cellFaults: readonly CellFault[] = [
     words: ["preview", stack],
     keys: { accelerator: "kvm" },
     exitCode: 2,
-    says: /vexlab:accelerator = kvm: KVM does not work on this host: (?:the probe guest did not finish within 5 s|\/dev\/kvm is missing)/,
+    says: /vexlab:accelerator = kvm: (?:KVM is there but does not work: the probe guest did not finish within 5 s|\/dev\/kvm is missing)/,
     within: 40,
     make: (place) => withQemu(place, `case "$*" in *"-accel kvm"*) exec sleep 1000;; esac`),
   },

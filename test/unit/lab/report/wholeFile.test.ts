@@ -14,7 +14,7 @@ it("a file that can't be written is named, with the space that is left, and is n
   await expect(writing).rejects.toMatchObject({
     exitCode: 3,
     message: expect.stringMatching(
-      /result\.json can't be written: ENOTDIR: .* are left there$/,
+      /result\.json can't be written: ENOTDIR: .*; \d+ bytes are left there$/,
     ) as string,
   });
   expect(await readdir(folder)).toEqual(["in-the-way"]);
