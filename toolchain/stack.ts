@@ -68,6 +68,9 @@ export async function ensureStack(stack: Stack): Promise<void> {
       ["stack", "init", stack.name, "--no-select", "--secrets-provider", "passphrase"],
       stack,
     );
+  } catch (error) {
+    // That of a run that was killed has made it meanwhile.
+    if (!(await stackExists(stack))) throw error;
   } finally {
     await restoreStackFile(configFile(stack), before);
   }
