@@ -15,14 +15,15 @@ const programFault = z.object({ exitCode: z.enum(ExitCode), message: z.string() 
 export type ProgramFault = z.infer<typeof programFault>;
 
 /**
- * The file of this process for it, in a folder of such files; those of processes that were killed are
- * removed.
+ * The file of this process for it, in a folder of such files; those that killed processes have left are
+ * removed, also one whose number this process has now.
  */
 export async function faultFileIn(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   for (const name of await readdir(folder)) {
     const pid = /^(\d+)\.json$/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+    if (pid === undefined) continue;
+    if (Number(pid) === process.pid || !existsSync(`/proc/${pid}`))
       await rm(join(folder, name), { force: true });
   }
   return join(folder, `${process.pid}.json`);

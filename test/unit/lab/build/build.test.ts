@@ -193,6 +193,25 @@ describe("a failing build", () => {
     expect(await left()).toEqual([expect.stringMatching(/^failed-.*\.log$/)]);
   });
 
+  it.each([
+    [
+      "the compiler says so",
+      stepFailed(step, {
+        exitCode: 2,
+        signal: null,
+        output: "/tmp/cc1.s: error: no\nfatal error: hello.o: No space left on device\n",
+      }),
+    ],
+    ["we notice", Object.assign(new Error("ENOSPC: no space left"), { code: "ENOSPC" })],
+  ])("of a disk that is full, which %s, is the host's failure", async (_who, error) => {
+    await expect(build({ builder: failing(error) })).rejects.toMatchObject({
+      exitCode: ExitCode.infrastructureFailed,
+      message: expect.stringMatching(
+        /builds\/dev can't be written: (?:.|\n)*; \d+ bytes are left there$/,
+      ) as unknown,
+    });
+  });
+
   it("keeps the logs of the last five", async () => {
     for (let i = 0; i < 7; i++) {
       await build({ builder: broken }).catch(() => undefined);
