@@ -10,7 +10,7 @@ export function isDiskFull(error: unknown): boolean {
 
 /** Whether a program's output says so, in the words of strerror(3). */
 export function saysDiskFull(output: string): boolean {
-  return /: (?:No space left on device|Disk quota exceeded)$/m.test(output);
+  return /[:'] ?(?:No space left on device|Disk quota exceeded)'?$/m.test(output);
 }
 
 /** How much a user may still write where a file or folder is or would be, for a person. */
