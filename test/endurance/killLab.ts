@@ -58,9 +58,13 @@ export class KillLab {
     return ended;
   }
 
-  /** Runs a verb that has to work at once; what was wrong when it did not. */
+  /** Runs a verb that has to work at once; what was wrong when it did not. Shows what it had to mend. */
   async works(verb: Verb): Promise<string[]> {
     const { exitCode, all, seconds } = await this.run(verb);
+    const mended = all
+      .split("\n")
+      .filter((line) => /was killed|killed run|interrupted|left of/.test(line));
+    for (const line of mended) console.log(`${verb}: ${line.trim()}`);
     if (exitCode === 0) return [];
     return [`then ${verb} ended with ${String(exitCode)} after ${seconds.toFixed(1)} s:\n${all}`];
   }
