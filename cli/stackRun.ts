@@ -18,7 +18,13 @@ import { readLastVerdict, type LastVerdict } from "../lab/run/lastVerdict.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { bootstrap } from "../toolchain/bootstrap.ts";
 import { askPulumi, runPulumi, type RunEnd } from "../toolchain/engine.ts";
-import { checkStackName, configFile, configuredUri, type Stack } from "../toolchain/stack.ts";
+import {
+  checkStackName,
+  configFile,
+  configuredUri,
+  faultsFolder,
+  type Stack,
+} from "../toolchain/stack.ts";
 import { readStackFile, restoreStackFile } from "../toolchain/stackConfigFile.ts";
 
 /** The stack that a verb works on when none is named. */
@@ -83,7 +89,7 @@ export async function runOnStack(stack: Stack, args: readonly string[]): Promise
   const startedAt = new Date().toISOString();
   const file = configFile(stack);
   const before = await readStackFile(file);
-  const faultFile = await faultFileIn(join(stack.where.state, "faults"));
+  const faultFile = await faultFileIn(faultsFolder(stack));
   try {
     const end = await runPulumi(
       stack.engine,

@@ -3,6 +3,7 @@
  * more what it does, so whoever takes the stack next ends it first: also one that is just starting, and
  * has no lock on the stack yet. A Pulumi that a user runs is not touched.
  */
+import { existsSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { faultFileVariable } from "../lab/config/programFault.ts";
@@ -28,6 +29,31 @@ export async function orphansOf(checkout: string, stack: string): Promise<number
     if (variables.some((each) => each.startsWith(`${faultFileVariable}=`))) found.push(Number(pid));
   }
   return found;
+}
+
+/**
+ * Ends what a Pulumi that was killed has left: its language host would notice only after minutes. All that
+ * it starts is in its session, but for commands, which end by themselves, and libvirt's daemon.
+ *
+ * @param faults the folder of fault files that vexlab's runs in this checkout are given
+ */
+export async function endRemains(faults: string): Promise<number[]> {
+  const ended: number[] = [];
+  for (const name of (await readdir("/proc")).filter((each) => /^\d+$/.test(each))) {
+    const variables = await wordsIn(`/proc/${name}/environ`);
+    if (!variables.some((each) => each.startsWith(`${faultFileVariable}=${faults}/`))) continue;
+    const session = await sessionOf(name);
+    if (session === undefined || existsSync(`/proc/${session}`)) continue;
+    send(Number(name), "SIGKILL");
+    ended.push(Number(name));
+  }
+  return ended;
+}
+
+/** The number of the process that leads the session of a process, or did (proc(5), stat). */
+async function sessionOf(pid: string): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  return /^\d+ \(.*\) \S \d+ \d+ (\d+) /s.exec(stat)?.[1];
 }
 
 /**

@@ -15,7 +15,7 @@ import { removeSiblings } from "../lab/warm/sibling.ts";
 import { removeTemplates } from "../lab/warm/template.ts";
 import { askPulumi, backendFolder, type Engine } from "./engine.ts";
 import { holderOf, tryLock, type HeldLock } from "./lock.ts";
-import { endOrphan, orphansOf } from "./orphan.ts";
+import { endOrphan, endRemains, orphansOf } from "./orphan.ts";
 import { removalOf, splitPending, type PendingOperation } from "./pendingOperations.ts";
 import { readStackFile, restoreStackFile } from "./stackConfigFile.ts";
 import { locksOf, removeLocks } from "./stateLock.ts";
@@ -45,6 +45,10 @@ export function checkStackName(name: string): string {
 /** The stack's configuration file. */
 export const configFile = ({ where, name }: Stack): string =>
   join(where.checkout, "stacks", `Pulumi.${name}.yaml`);
+
+/** Where Pulumi's program leaves why it failed, for the vexlab that runs it. */
+export const faultsFolder = ({ where }: Pick<Stack, "where">): string =>
+  join(where.state, "faults");
 
 const stateFile = ({ where, name }: Stack): string =>
   join(backendFolder(where), ".pulumi", "stacks", project, `${name}.json`);
@@ -105,6 +109,7 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
   try {
     const orphans = await orphansOf(stack.where.checkout, stack.name);
     for (const pid of orphans) await end(pid, stack);
+    await endRemains(faultsFolder(stack));
     const locks = await locksOf(backendFolder(stack.where), project, stack.name);
     const living = locks.find((found) => !found.dead);
     if (living) {

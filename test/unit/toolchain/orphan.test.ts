@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { faultFileVariable } from "../../../lab/config/programFault.ts";
-import { endOrphan, orphansOf } from "../../../toolchain/orphan.ts";
+import { endOrphan, endRemains, orphansOf } from "../../../toolchain/orphan.ts";
 
 const children: ChildProcess[] = [];
 let checkout: string;
@@ -62,6 +62,29 @@ describe("a Pulumi whose vexlab has gone", () => {
     const child = await started(up, byVexlab, ":");
     expect(await endOrphan(child.pid ?? 0, 200)).toBe(true);
     await vi.waitFor(() => expect(child.signalCode).toBe("SIGKILL"));
+  });
+
+  it("and has died itself leaves nothing, but for what leads a session of its own", async () => {
+    // As `bash` starts one: $! is the number of what it has left.
+    const script = (start: string): string => `${start} sleep 60 & echo $!; exec sleep 0.2`;
+    const leave = async (start: string, folder: string): Promise<number> => {
+      const child = spawn("bash", ["-c", script(start)], {
+        ...{ detached: true, stdio: ["ignore", "pipe", "ignore"] },
+        env: { PATH: process.env["PATH"], [faultFileVariable]: `${folder}/7.json` },
+      });
+      const [said] = (await once(child.stdout, "data")) as [Buffer];
+      await once(child, "exit");
+      return Number(said.toString());
+    };
+    const left = await leave("", checkout);
+    const [leader, other] = [await leave("setsid", checkout), await leave("", `${checkout}-other`)];
+    const running = spawn("sleep", ["60"], {
+      ...{ detached: true, stdio: "ignore", env: { [faultFileVariable]: `${checkout}/8.json` } },
+    });
+    children.push(running);
+    expect(await endRemains(checkout)).toEqual([left]);
+    await vi.waitFor(() => expect(() => process.kill(left, 0)).toThrow(), { timeout: 5000 });
+    for (const pid of [leader, other]) process.kill(pid, "SIGKILL");
   });
 
   it("may have ended already", async () => {
