@@ -18,6 +18,7 @@ import { holderOf, tryLock, type HeldLock } from "./lock.ts";
 import { endOrphan, endRemains, orphansOf } from "./orphan.ts";
 import { removalOf, splitPending, type PendingOperation } from "./pendingOperations.ts";
 import { readStackFile, restoreStackFile } from "./stackConfigFile.ts";
+import { latestState } from "./stateFile.ts";
 import { locksOf, removeLocks } from "./stateLock.ts";
 import { findResources, type FoundResources, knownResources, removalOfStrays } from "./strays.ts";
 
@@ -168,11 +169,7 @@ async function configuredText(stack: Stack, key: string): Promise<string | undef
 
 async function hasPending(stack: Stack): Promise<boolean> {
   const text = await readFile(stateFile(stack), "utf8").catch(() => undefined);
-  if (text === undefined) return false;
-  const state = JSON.parse(text) as {
-    checkpoint?: { latest?: { pending_operations?: unknown[] | null } | null };
-  };
-  return (state.checkpoint?.latest?.pending_operations?.length ?? 0) > 0;
+  return (latestState(text).pending_operations?.length ?? 0) > 0;
 }
 
 // A domain uses volumes, a volume lies in a pool.

@@ -4,6 +4,7 @@
  * read) stays defined though its creation failed, and the next `up` would find its name taken.
  */
 import { domainNames, poolNames, virsh } from "../lab/hypervisor/virsh.ts";
+import { latestState } from "./stateFile.ts";
 
 /** The part of a stack's state that is asked here. */
 export interface KnownResources {
@@ -23,18 +24,9 @@ export interface FoundResources {
     | undefined;
 }
 
-interface StateFile {
-  readonly checkpoint?: {
-    readonly latest?: {
-      readonly resources?: readonly { readonly type: string; readonly id?: string }[] | null;
-    } | null;
-  };
-}
-
 /** The libvirt resources in a stack's state file, which may be absent (undefined). */
 export function knownResources(text: string | undefined): KnownResources {
-  const state = JSON.parse(text ?? "{}") as StateFile;
-  const resources = state.checkpoint?.latest?.resources ?? [];
+  const resources = latestState(text).resources ?? [];
   const idsOf = (...kinds: string[]): string[] =>
     resources
       .filter(({ type }) => kinds.some((kind) => type === `libvirt:index/${kind}`))

@@ -34,6 +34,15 @@ describe("what Pulumi's state knows", () => {
   });
 });
 
+it("what Pulumi has imported is known, too, though its state is spelt otherwise then", () => {
+  const resources = [{ type: "libvirt:index/pool:Pool", id: "p1" }];
+  const imported = JSON.stringify({
+    version: 3,
+    checkpoint: { Stack: "ci", Latest: { resources } },
+  });
+  expect(knownResources(imported).pools).toEqual(["p1"]);
+});
+
 describe("what is removed", () => {
   it("is nothing of what is known", () => {
     const known = { domains: ["d1"], pools: ["p1"], volumes: pool.volumes };
