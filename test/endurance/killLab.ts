@@ -143,8 +143,9 @@ export class KillLab {
       if (await accepts(this.sshPort)) left.push(`port ${this.sshPort}`);
       const faults = await readdir(checkout.path(".vexlab/faults")).catch(() => []);
       left.push(...faults.map((name) => `fault ${name}`));
-      // tsx keeps what it has translated.
-      const kept = (await readdir(temporary)).filter((name) => !name.startsWith("tsx-"));
+      // What tsx has translated, which it keeps, and the sockets of providers that were killed.
+      const foreign = /^tsx-|^plugin\d+$/;
+      const kept = (await readdir(temporary)).filter((name) => !foreign.test(name));
       left.push(...kept.map((name) => `temporary file ${name}`));
       return left;
     });
