@@ -4,7 +4,7 @@ import { catalogue } from "../faults/catalogue.ts";
 import { FaultLab } from "../faults/faultLab.ts";
 import { judgeTold } from "../faults/told.ts";
 
-const sample = ["null-pointer", "warn", "hang", "exit-status", "qemu-killed", "libvirtd-killed"];
+const sample = ["null-pointer", "warn", "hang", "exit-status", "qemu-killed"];
 /** The host may do other things at the same time. */
 const slack = 4;
 
