@@ -27,9 +27,10 @@ async function started(
   variables: Readonly<Record<string, string>> = byVexlab,
   onInterrupt = "exit 7",
 ): Promise<ChildProcess> {
-  const script = `trap '${onInterrupt}' INT; echo ready; while :; do sleep 0.05; done`;
+  // A child of its own would look the same until it has begun another program.
+  const script = `trap '${onInterrupt}' INT; echo ready; while :; do read -r -t 0.05; done`;
   const child = spawn("bash", ["-c", script, ...words], {
-    ...{ detached: true, stdio: ["ignore", "pipe", "ignore"], cwd: checkout, argv0: "pulumi" },
+    ...{ detached: true, stdio: ["pipe", "pipe", "ignore"], cwd: checkout, argv0: "pulumi" },
     env: { PATH: process.env["PATH"], ...variables },
   });
   children.push(child);
