@@ -74,7 +74,9 @@ renamed_files_have_a_name() {
 	sync "$mnt/two"
 	release one/dir/inside
 	promise two/dir/inside
-	stop_and_replay
+	# Only the state with one write of the two would have none of the names.
+	state_limit=$((state_limit * 2))
+	stop_and_replay singly
 }
 
 # Also when both names are in one block, which the inodes are not in.

@@ -85,7 +85,8 @@ release_to_replace() {
 	note_point
 }
 
-# Tries each state at a flush or a point, and beyond it a part of the writes of the disk's cache.
+# stop_and_replay [singly]: tries each state at a flush or a point, and beyond it a part of the writes of
+# the disk's cache, and each of them by itself.
 stop_and_replay() {
 	umount "$mnt"
 	# The mark that the recording ends with by itself.
@@ -95,7 +96,7 @@ stop_and_replay() {
 	truncate -s $((recorded_blocks * 4096)) "$scratch/state"
 	loop=$(losetup --find --show "$scratch/state")
 	tried=$("$replay_log" "$log_device" "$scratch/before" "$scratch/state" "$loop" "$mnt" \
-		"$promises" "$vexctl" "$state_limit")
+		"$promises" "$vexctl" "$state_limit" "$@")
 	say "$tried"
 }
 

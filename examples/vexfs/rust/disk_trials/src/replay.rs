@@ -63,6 +63,14 @@ pub fn some(entries: &[Entry], quarters: usize, seed: u64) -> Vec<Entry> {
     chosen
 }
 
+/// Each write by itself.
+pub fn each(entries: &[Entry]) -> Vec<Vec<Entry>> {
+    let writes = entries
+        .iter()
+        .filter(|entry| matches!(entry.kind, Kind::Write { .. }));
+    writes.map(|entry| vec![entry.clone()]).collect()
+}
+
 /// Does the writes of these entries again.
 pub fn apply(
     log: &mut (impl Read + Seek),
@@ -118,6 +126,9 @@ mod tests {
         );
         assert_eq!(pending(&entries, 3).len(), 1);
         assert_eq!(pending(&entries, 5).len(), 2);
+
+        let alone = [[entries[4].clone()], [entries[5].clone()]];
+        assert_eq!(each(&entries[4..]), alone);
 
         let mut image = Cursor::new(vec![0; 1536]);
         apply(&mut log, &entries[..3], &mut image).unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::log::{self, Entry, Kind};
 use crate::mount::Mount;
 use crate::promise;
-use crate::replay::{apply, chosen, pending, some, states, State};
+use crate::replay::{apply, chosen, each, pending, some, states, State};
 
 pub struct Survey {
     pub log: PathBuf,
@@ -22,6 +22,8 @@ pub struct Survey {
     pub promises: String,
     pub vexctl: PathBuf,
     pub limit: usize,
+    /// Whether each of the writes that follow a state is tried by itself, too.
+    pub singly: bool,
 }
 
 impl Survey {
@@ -44,11 +46,7 @@ impl Survey {
             self.is_survived(state, image.get_ref(), "")?;
 
             let followed = pending(&entries, from);
-            for quarters in [1, 2] {
-                let cached = some(followed, quarters, from as u64);
-                if cached.is_empty() {
-                    continue;
-                }
+            for cached in self.parts(followed, from as u64) {
                 let mut mixed = image.clone();
                 replay(&cached, &mut mixed)?;
                 let weaker = State {
@@ -65,6 +63,16 @@ impl Survey {
             tried.len(),
             all.len()
         ))
+    }
+
+    /// What the disk may have done of the writes that follow a state.
+    fn parts(&self, followed: &[Entry], seed: u64) -> Vec<Vec<Entry>> {
+        let mut parts: Vec<_> = [1, 2].map(|quarters| some(followed, quarters, seed)).into();
+        parts.retain(|part| !part.is_empty());
+        if self.singly {
+            parts.extend(each(followed));
+        }
+        parts
     }
 
     /// Whether a repair gives a file system with all that the state's marks promise.
