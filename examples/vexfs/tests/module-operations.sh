@@ -91,6 +91,16 @@ stays_while_a_file_is_open() {
 	rmmod vexfs
 }
 
+# Under way: thousands of inodes that the unmount has freed.
+waits_for_what_was_freed() {
+	insmod "$module"
+	fresh --inodes 4096
+	(cd "$mnt" && seq 1 4000 | xargs touch)
+	python3 "$source_tree/tests/unload_at_once.py" "$mnt" vexfs
+	! is_loaded || fail "in /proc/modules"
+	! has_slab_cache || fail "the slab cache is there"
+}
+
 says_nothing_unexpected() {
 	insmod "$module"
 	fresh
@@ -121,6 +131,7 @@ ktap_case "a wrong value of a parameter is refused" refuses_a_wrong_value
 ktap_case "an unknown parameter is named in the log" names_an_unknown_parameter
 ktap_case "can't be unloaded while mounted" stays_while_mounted
 ktap_case "unloading leaves nothing behind" leaves_nothing
+ktap_case "unloading waits for the inodes that were freed just before" waits_for_what_was_freed
 ktap_case "can't be unloaded while a file of a detached mount is open" stays_while_a_file_is_open
 ktap_case "the kernel's log has what is expected and nothing else" says_nothing_unexpected
 ktap_before_each mark_kernel_log
