@@ -21,7 +21,7 @@ export interface ForkDefinition {
   readonly disks: Readonly<Record<string, string>>;
   readonly consoleFile: string;
   readonly controlSocket: string;
-  /** The host folder behind the share; undefined: the definition's. */
+  /** The host folder behind the share, which the guest can't write to; undefined: the definition's. */
   readonly shareFolder?: string | undefined;
   /** The port of 127.0.0.1 that leads to the guest's SSH; undefined: none. */
   readonly sshPort?: number | undefined;
@@ -99,8 +99,11 @@ export function forkXml(definition: string, fork: ForkDefinition): string {
   for (const device of all(devices, "channel"))
     required(device, "source").att("path", fork.controlSocket);
   if (fork.shareFolder !== undefined)
-    for (const share of all(devices, "filesystem"))
+    for (const share of all(devices, "filesystem")) {
       required(share, "source").att("dir", fork.shareFolder);
+      // The stack's guest may write to the user's sources, perhaps; nobody to anything else.
+      if (all(share, "readonly").length === 0) share.ele("readonly");
+    }
 
   const words = withPorts(qemuWords(root), fork);
   const share = fork.role === "template" ? "on" : "off";

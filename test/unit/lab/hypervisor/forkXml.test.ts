@@ -81,6 +81,16 @@ describe("a domain of a warm image", () => {
     ]);
   });
 
+  test("a sibling can't write to its share, also where the stack's own guest can", () => {
+    const writable = changed(/(<target dir='vexfs-src'\/>\s*)<readonly\/>/, "$1");
+    const shares = (xml: string): string => /<filesystem[^]*<\/filesystem>/.exec(xml)?.[0] ?? "";
+    expect(shares(forkXml(writable, own))).not.toContain("readonly");
+    expect(shares(forkXml(writable, { ...own, shareFolder: "/builds" }))).toContain("<readonly/>");
+    expect(
+      shares(forkXml(definition, { ...own, shareFolder: "/builds" })).match(/readonly/g),
+    ).toHaveLength(1);
+  });
+
   test("only the one that is saved writes its memory, and only the others wait for a state", () => {
     const saved = words(forkXml(definition, template));
     expect(saved).not.toContain("-incoming");
