@@ -18,6 +18,11 @@ export interface ReportedCase {
   readonly result: KtapResult | undefined;
 }
 
+/** Characters of a case's name; of deeply nested ones it is the sum of many. */
+const longestName = 1024;
+/** Faults of an output that are told one by one. */
+const mostProblems = 100;
+
 /** The name of a result: its description, or its number where it has none. */
 export function nameOf(result: KtapResult, position: number): string {
   return result.description || `case ${result.number ?? position}`;
@@ -75,7 +80,7 @@ function caseFrom(result: KtapResult, path: readonly string[]): ReportedCase {
   const { directive } = result;
   const { rest, tags, measures } = attributesOf(result.diagnostics);
   return {
-    name: path.join(" / "),
+    name: path.join(" / ").slice(0, longestName),
     outcome: outcomeOf(result),
     diagnostics: rest,
     ...(tags.length > 0 && { tags }),
@@ -96,7 +101,9 @@ export function problemsOf(document: KtapDocument): string[] {
   const bailed = bailOut === undefined ? [] : [`the suite bailed out: ${bailOut || "no reason"}`];
   if (top.results.length === 0 && top.orphans === undefined && top.plan === undefined)
     return [...bailed, "the suite reported no case: its output has no plan and no result line"];
-  return [...bailed, ...problemsAt(top, "")];
+  const problems = [...bailed, ...problemsAt(top, "")];
+  const left = problems.length - mostProblems;
+  return left > 0 ? [...problems.slice(0, mostProblems), `and ${left} more faults`] : problems;
 }
 
 function problemsAt(level: KtapLevel, where: string): string[] {
@@ -106,7 +113,7 @@ function problemsAt(level: KtapLevel, where: string): string[] {
     result.subtests ? problemsAt(result.subtests, `${where}${nameOf(result, index + 1)} / `) : [],
   );
   const orphans = level.orphans ? problemsAt(level.orphans, `${where}(unfinished) / `) : [];
-  const place = where === "" ? "" : `${where.slice(0, -3)}: `;
+  const place = where === "" ? "" : `${where.slice(0, -3).slice(0, longestName)}: `;
   return [...own.map((problem) => place + problem), ...nested, ...orphans];
 }
 

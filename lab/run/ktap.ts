@@ -66,8 +66,14 @@ export type KtapEvent =
 export const longestLine = 16_384;
 /** Diagnostic lines kept for one result; the run's log has them all. */
 const mostDiagnostics = 200;
-/** Faults of numbering noted for one level; the first ones tell what went wrong. */
+/** Faults of lines noted for one level; the first ones tell what went wrong. */
 const mostProblems = 20;
+const longestProblem = 200;
+/** Levels of nesting; what is further in counts as the innermost. */
+const mostLevels = 32;
+/** Characters of results and their diagnostics kept in all, where each result counts as some more. */
+const mostKept = 64 * 1024 * 1024;
+const resultItself = 500;
 
 const versionLine = /^(?:KTAP version \d+|TAP version 1[34])\s*$/;
 // The flag s, because a line may hold a carriage return or another character that `.` does not stand for.
@@ -89,6 +95,7 @@ export class KtapParser {
   private partial = "";
   private readonly stack: OpenLevel[] = [openLevel(0)];
   private bailOut: string | undefined;
+  private kept = 0;
   /** The result that a YAML block would belong to, and whether one is open. */
   private yaml: { result: KtapResult; indent: number; open: boolean } | undefined;
 
@@ -131,7 +138,7 @@ export class KtapParser {
 
   private take(line: string): KtapEvent {
     // After a bail out nothing counts any more (TAP 14, "Bail out!").
-    if (this.bailOut !== undefined) return { kind: "log", text: line };
+    if (this.bailOut !== undefined || this.kept > mostKept) return { kind: "log", text: line };
     const text = line.trimStart();
     const indent = line.length - text.length;
     if (this.takeYaml(text, indent)) return { kind: "diagnostic", text: line };
@@ -179,16 +186,16 @@ export class KtapParser {
   private takeVersion(text: string, indent: number): KtapEvent {
     const { level } = this.levelAt(indent);
     if (level.version !== undefined)
-      level.problems.push(`a second version line, "${text}": two outputs in one`);
+      note(level, `a second version line, "${text}": two outputs in one`);
     else if (level.results.length > 0)
-      level.problems.push(`the version line "${text}" comes after results`);
+      note(level, `the version line "${text}" comes after results`);
     level.version ??= text;
     return { kind: "version", text };
   }
 
   private takePlan(count: number, comment: string | undefined, indent: number): KtapEvent {
     const { level } = this.levelAt(indent);
-    if (level.plan !== undefined) level.problems.push(`a second plan line, 1..${count}`);
+    if (level.plan !== undefined) note(level, `a second plan line, 1..${count}`);
     else {
       level.plan = count;
       const skip = directiveText.exec(comment ?? "");
@@ -213,8 +220,19 @@ export class KtapParser {
     open.diagnostics = [];
     open.pending = undefined;
     open.level.results.push(result);
+    this.keepResult(result);
     this.yaml = { result, indent, open: false };
     return { kind: "result", result, depth: this.stack.length - 1 };
+  }
+
+  /** A suite that reports for ever must not fill the memory: at some point nothing counts any more. */
+  private keepResult({ description, diagnostics }: KtapResult): void {
+    const lengths = diagnostics.map(({ length }) => length);
+    this.kept += lengths.reduce((sum, length) => sum + length, resultItself + description.length);
+    if (this.kept > mostKept)
+      this.stack[0]?.level.problems.unshift(
+        "the suite reports more than is kept: what follows its last result here was not read",
+      );
   }
 
   /**
@@ -224,7 +242,8 @@ export class KtapParser {
    */
   private levelAt(indent: number): OpenLevel {
     while (indent < this.innermost.indent) this.closeInnermost();
-    if (indent > this.innermost.indent) this.stack.push(openLevel(indent));
+    if (indent > this.innermost.indent && this.stack.length < mostLevels)
+      this.stack.push(openLevel(indent));
     return this.innermost;
   }
 
@@ -235,9 +254,9 @@ export class KtapParser {
     const parent = this.innermost;
     if (parent.pending) {
       // Two nested blocks before one parent's result line: the first one's parent line is missing.
-      parent.level.problems.push("subtests end without a result line of their own");
-      parent.pending.results.push(...closed.level.results);
-      parent.pending.problems.push(...closed.level.problems);
+      note(parent.level, "subtests end without a result line of their own");
+      for (const result of closed.level.results) parent.pending.results.push(result);
+      for (const problem of closed.level.problems) note(parent.pending, problem);
     } else parent.pending = closed.level;
   }
 }
@@ -267,17 +286,20 @@ function keep(list: string[], text: string): void {
   if (list.length > mostDiagnostics) list.shift();
 }
 
+function note(level: KtapLevel, problem: string): void {
+  if (level.problems.length < mostProblems) level.problems.push(problem.slice(0, longestProblem));
+}
+
 function noteNumbering(level: KtapLevel, number: number | undefined): void {
-  if (level.problems.length >= mostProblems) return;
   const expected = level.results.length + 1;
   if (number === undefined) {
     // TAP makes the number optional, KTAP does not.
-    if (!level.version?.startsWith("TAP"))
-      level.problems.push(`result line ${expected} has no number`);
+    if (!level.version?.startsWith("TAP")) note(level, `result line ${expected} has no number`);
   } else if (level.plan !== undefined && number > level.plan)
-    level.problems.push(`result ${number} is beyond the plan 1..${level.plan}`);
-  else if (number !== expected)
-    level.problems.push(
+    note(level, `result ${number} is beyond the plan 1..${level.plan}`);
+  else if (number !== expected && level.problems.length < mostProblems)
+    note(
+      level,
       level.results.some((result) => result.number === number)
         ? `result ${number} comes a second time`
         : `result ${number} came where ${expected} was expected`,

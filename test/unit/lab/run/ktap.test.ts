@@ -228,6 +228,43 @@ const { levels } = fc.letrec<{ levels: KtapLevel; results: KtapResult }>((tie) =
   })),
 }));
 
+describe("an output that goes too far", () => {
+  it("is not read beyond what fits into the memory, and fails", () => {
+    const parser = new KtapParser();
+    const chunk = "ok 1 x\n".repeat(10_000);
+    for (let chunks = 0; chunks < 20; chunks++) parser.push(chunk);
+    const { document } = parser.end();
+    expect(document.top.results.length).toBeGreaterThan(100_000);
+    expect(document.top.results.length).toBeLessThan(140_000);
+    expect(problemsOf(document)[0]).toMatch(/reports more than is kept/);
+  });
+
+  it("counts diagnostics, too", () => {
+    const parser = new KtapParser();
+    const lines = `# ${"x".repeat(16_000)}\n`.repeat(200);
+    for (let results = 1; results <= 50; results++) parser.push(`${lines}ok ${results} x\n`);
+    const { document } = parser.end();
+    expect(document.top.results.length).toBeLessThan(25);
+    expect(problemsOf(document)[0]).toMatch(/reports more than is kept/);
+  });
+
+  it("may be nested ever deeper: names stay short, and nothing overflows", () => {
+    const name = "n".repeat(1000);
+    const deep = Array.from({ length: 6000 }, (_, depth) => `${" ".repeat(depth)}ok 1 ${name}`);
+    const document = parseKtap(lines(...deep, ...deep.toReversed()));
+    for (const each of casesOf(document)) expect(each.name.length).toBeLessThan(1025);
+    for (const problem of problemsOf(document)) expect(problem.length).toBeLessThan(2000);
+  });
+
+  it("has few of its faults told", () => {
+    const nested = lines("  1..1", "  1..1", "  1..1", "ok 1 x").repeat(500);
+    expect(problems(nested)).toHaveLength(101);
+    const version = `KTAP version ${"1".repeat(9000)}`;
+    for (const problem of problems(lines(version, version)))
+      expect(problem.length).toBeLessThan(300);
+  });
+});
+
 describe("properties", () => {
   it("parses what was rendered back to the same tree, without problems", () => {
     fc.assert(
