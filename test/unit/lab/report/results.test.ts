@@ -61,6 +61,27 @@ describe("names of a run", () => {
     });
   });
 
+  it("are shown harmlessly by cat", async () => {
+    const files = await claimRunFiles(results, "dev", at);
+    const log = logFile(files.logHandle);
+    log.write("a\tb\u001b[2J\r\u0000\u009b31mé");
+    await log.close();
+    expect(await readFile(files.log, "utf8")).toContain("] a\tb\\x1b[2J\\x0d\\x00\\x9b31mé\n");
+  });
+
+  it("don't fill the disk; the last of the output is kept", async () => {
+    const files = await claimRunFiles(results, "dev", at);
+    const log = logFile(files.logHandle, 10_000, 1000);
+    for (let line = 0; line < 10_000; line++) log.write(`line ${line}`);
+    await log.close();
+    const text = await readFile(files.log, "utf8");
+    expect(text.length).toBeGreaterThan(11_000);
+    expect(text.length).toBeLessThan(12_500);
+    expect(text).toContain("] line 0\n");
+    expect(text).toMatch(/\n\[the log is full: \d+ characters of the output are not kept\]\n/);
+    expect(text).toMatch(/ line 9998\n.* line 9999\n$/);
+  });
+
   it("can't be claimed where nothing can be written: an error that says what to do", async () => {
     await writeFile(results, "a file in the way");
     const claiming = claim();
