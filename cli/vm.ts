@@ -12,6 +12,7 @@ import { startDomain, stopDomain } from "../lab/guest/power.ts";
 import { readGuestRecord } from "../lab/guest/record.ts";
 import { waitForGuest } from "../lab/guest/wait.ts";
 import { connectionUri } from "../lab/hypervisor/connection.ts";
+import { jsonText } from "../lab/report/json.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { removeSiblings } from "../lab/warm/sibling.ts";
 import { removeTemplates } from "../lab/warm/template.ts";
@@ -187,6 +188,6 @@ async function recordFailure(folder: string, error: LabError): Promise<void> {
   });
 }
 
-function print(result: unknown): void {
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+function print(result: object): void {
+  process.stdout.write(`${jsonText(result)}\n`);
 }

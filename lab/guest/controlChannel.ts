@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LineSplitter, overlong } from "./controlLines.ts";
 import { parseGuestMessage, type GuestMessage, type HostMessage } from "./controlMessages.ts";
 import { GuestError } from "./guestError.ts";
+import { kernelReleaseIn } from "./kernelRelease.ts";
 import type { ConnectOptions } from "./session.ts";
 
 /** Bytes. The agent's longest line is 32 KiB of output in base64; the rest is for its sentences. */
@@ -175,7 +176,7 @@ export class ControlChannel {
     if (line === overlong) return;
     const message = parseGuestMessage(line);
     if (message?.kind !== "hello" || message.nonce !== this.nonce) return;
-    this.greeted = message.kernel.slice(0, 128);
+    this.greeted = kernelReleaseIn(message.kernel);
     this.onGreeted();
   }
 

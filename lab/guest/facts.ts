@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { share } from "./cloudInit.ts";
+import { kernelReleaseIn } from "./kernelRelease.ts";
 import type { GuestSession } from "./session.ts";
 
 export interface GuestFacts {
@@ -49,12 +50,13 @@ export async function guestFacts(session: GuestSession, deadlineMs: number): Pro
 
 /** Pure part of guestFacts. @throws when the text isn't the script's output. */
 export function parseFacts(text: string): GuestFacts {
-  const [kernelRelease, bootTime, status, mountMessage, mounted] = text.split("\n");
+  const [release = "", bootTime, status, mountMessage, mounted] = text.split("\n");
   const { v1 } = statusSchema.parse(JSON.parse(status ?? ""));
   const stages = Object.values(v1).flatMap((value) => {
     const parsed = stage.safeParse(value);
     return parsed.success ? [parsed.data] : [];
   });
+  const kernelRelease = kernelReleaseIn(release);
   const finished = Math.max(...stages.map((each) => each.finished ?? 0));
   if (!kernelRelease || (mounted !== "mounted" && mounted !== "missing")) {
     throw new Error("lines are missing");

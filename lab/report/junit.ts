@@ -42,7 +42,7 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     .name(suite.name)
     .timestamp(new Date(report.startedAt))
     .time(suite.milliseconds / 1000)
-    .property("kernelRelease", report.kernelRelease)
+    .property("kernelRelease", xmlText(report.kernelRelease))
     .property("imageId", report.imageId)
     .property("sourceHash", report.sourceHash);
   if (report.seed !== undefined) element.property("seed", `${report.seed}`);

@@ -30,9 +30,10 @@ export function formatDuration(milliseconds: number): string {
 
 // What a guest prints may hold escape sequences that would move the cursor or recolour the terminal; some
 // terminals take U+0080 to U+009F for the two characters that such a sequence begins with (ECMA-48, 5.3).
+// Characters that turn the direction of writing show a text in another order (UAX #9, 2).
 const controlCharacters =
   // eslint-disable-next-line no-control-regex
-  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** The text without escape sequences and control characters other than tab and newline. */
 export function printable(text: string): string {

@@ -49,7 +49,7 @@ export function renderTable(report: RunReport, colour = false): string {
   sections.push(
     [
       `${paint(colours.bold(report.verdict.toUpperCase()))} ${printable(report.reason)}`,
-      colours.dim(facts.filter((fact) => fact !== "").join(", ")),
+      colours.dim(printable(facts.filter((fact) => fact !== "").join(", "))),
       colours.dim(`log ${report.files.log}`),
     ].join("\n"),
   );

@@ -4,6 +4,7 @@
  */
 import { crashReports } from "../console/crashParser.ts";
 import { bareReport, type CrashReport } from "../console/crashReport.ts";
+import { kernelReleaseIn } from "../guest/kernelRelease.ts";
 import { GuestError, type CommandResult } from "../guest/session.ts";
 import type { Guest } from "./guest.ts";
 
@@ -120,9 +121,10 @@ export class KernelWatch {
  * @param taintBefore undefined when there is no checkpoint before: then nothing is evidence.
  */
 export function parseKernelState(text: string, taintBefore: number | undefined): KernelState {
-  const [release = "", taintLine = "", modulesLine = "", ...log] = text
+  const [releaseLine = "", taintLine = "", modulesLine = "", ...log] = text
     .replace(/\n$/, "")
     .split("\n");
+  const release = kernelReleaseIn(releaseLine);
   const taint = Number.parseInt(taintLine, 10) || 0;
   const modules = new Set(modulesLine.split(" ").filter((name) => name !== ""));
   const isMarker = (line: string): boolean => line.includes(markerBegins);

@@ -30,6 +30,17 @@ describe("an error", () => {
     expect(printed).toContain("vexlab:cpus = 0: is too few; allowed: 1 to 64");
   });
 
+  it("quotes what a guest has said without its control characters", () => {
+    printError(
+      new LabError("tar says: \u001b]0;title\u0007\u009b2Jno", ExitCode.hung, "\rNext"),
+      {},
+    );
+    printError(new Error("\u001b[2Jno"), { VEXLAB_DEBUG: "1" });
+    // eslint-disable-next-line no-control-regex
+    expect(printed).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect(printed).toContain("tar says: ]0;titleno\nNext\n");
+  });
+
   it("that nobody expected shows its stack only when asked", () => {
     expect(printError(new TypeError("x is undefined"), {})).toBe(3);
     expect(printed).toContain("unexpected error: x is undefined");

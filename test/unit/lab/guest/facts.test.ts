@@ -30,6 +30,11 @@ test("a share that can't be mounted comes with mount's message", () => {
   expect(parseFacts(text).shareProblem).toBe("mount: no channels available");
 });
 
+test("a kernel's release is harmless, whatever it says", () => {
+  const text = `6.1\u001b[2J<b>é${"x".repeat(100)}\n1\n${JSON.stringify(status)}\n\nmounted\n`;
+  expect(parseFacts(text).kernelRelease).toBe(`6.1??2J?b??${"x".repeat(53)}`);
+});
+
 test("anything else is refused", () => {
   expect(() => parseFacts("")).toThrow();
   expect(() => parseFacts("6.1\n1\n{}\n\nmounted\n")).toThrow();

@@ -60,6 +60,7 @@ describe("junit.xml", () => {
         };
         const report = {
           ...mixed,
+          kernelRelease: text,
           suites: [suite("s", [result], { problems: [text], tail: [text] })],
         };
         expect(() => create(renderJunit(report))).not.toThrow();

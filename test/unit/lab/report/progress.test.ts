@@ -57,6 +57,7 @@ describe("progress", () => {
     expect(printable("tab\tand\nnewline")).toBe("tab\tand\nnewline");
     expect(printable("\u009b31mred\u009b0m \u009d0;title\u009c\u0085")).toBe("red 0;title");
     expect(printable("\u00a0é")).toBe("\u00a0é");
+    expect(printable("not ok \u202edessap\u202c\u2066\u200f")).toBe("not ok dessap");
   });
 
   it.each([

@@ -30,6 +30,7 @@ describe("the verdict in the terminal", () => {
     const text = renderTable({
       ...mixed,
       reason: evil,
+      kernelRelease: evil,
       crashes: [{ ...crash, title: evil, case: evil, lines: [evil], frames: [] }],
       suites: [suite("s", [result], { problems: [evil] })],
     });
