@@ -1,6 +1,16 @@
 /** Copies of a source folder: what is built, hashed and tested is never the user's own tree. */
 import { constants } from "node:fs";
-import { chmod, copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rm,
+  symlink,
+} from "node:fs/promises";
 import { dirname, join, relative } from "node:path/posix";
 import { isDeepStrictEqual } from "node:util";
 import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
@@ -54,13 +64,41 @@ export async function copySource(
     await symlink(target, to);
     return;
   }
-  await copyFile(join(source, path), to, constants.COPYFILE_FICLONE).catch((error: unknown) => {
+  await copyContent(source, path, to).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
     throw new ConfigurationError(source, [
       { key: path, problem: "cannot be read", allowed: "a readable file" },
     ]);
   });
   await chmod(to, executable ? 0o755 : 0o644);
+}
+
+/**
+ * Copies the file that really lies there. A guest that may write to the share can put a link in the
+ * place of a file, or of a folder above it, after the sources were listed: what it points to would come
+ * into the build, which the guest gets.
+ */
+async function copyContent(source: string, path: string, to: string): Promise<void> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const file = await open(join(source, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(vanished);
+  try {
+    const opened = `/proc/self/fd/${file.fd}`;
+    const isThere = (await readlink(opened)) === join(await realpath(source), path);
+    if (!isThere || !(await file.stat()).isFile()) throw changed(path);
+    await copyFile(opened, to, constants.COPYFILE_FICLONE);
+  } finally {
+    await file.close();
+  }
+}
+
+/** As if it was gone: the sources are listed anew. */
+const changed = (path: string): Error =>
+  Object.assign(new Error(`${path} is no longer a file of the source folder`), { code: "ENOENT" });
+
+function vanished(error: unknown): never {
+  const { code, path = "" } = error as NodeJS.ErrnoException;
+  // ELOOP: a link, which is not followed.
+  throw code === "ELOOP" ? changed(path) : error;
 }
 
 /** Every regular file of a folder, relative to it, sorted. */
