@@ -60,6 +60,8 @@ export interface TransferOptions {
   /** Milliseconds for the whole transfer; default 5 minutes. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Bytes that a download may have; default 512 MiB. The guest must not fill the host's disk. */
+  readonly most?: number;
 }
 
 export class GuestSession {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PassThrough } from "node:stream";
 import { execa } from "execa";
@@ -8,6 +8,8 @@ import { GuestError } from "./guestError.ts";
 import type { CommandOptions, CommandResult, TransferOptions } from "./session.ts";
 
 const defaultDeadlineMs = 5 * 60_000;
+/** Bytes. Artefacts with debug information have some dozens of megabytes. */
+const largestDownload = 512 * 1024 * 1024;
 
 /** See GuestSession.upload. */
 export async function uploadFile(
@@ -42,9 +44,15 @@ export async function downloadFile(
   await mkdir(dirname(local), { recursive: true });
   const partial = `${local}.${randomBytes(6).toString("hex")}.part`;
   try {
-    await withSftp(client, `download ${remote} to ${local}`, options, (sftp) =>
-      called((done) => sftp.fastGet(remote, partial, done)),
-    );
+    await withSftp(client, `download ${remote} to ${local}`, options, async (sftp) => {
+      const fileSize = await sizeOf(sftp, remote);
+      const most = options.most ?? largestDownload;
+      if (fileSize > most)
+        throw new Error(`it has ${fileSize} bytes, no more than ${most} are taken`);
+      // Asked without a size, SFTP's client would ask the guest for it once more.
+      if (fileSize === 0) await writeFile(partial, "");
+      else await called((done) => sftp.fastGet(remote, partial, { fileSize }, done));
+    });
     await rename(partial, local);
   } finally {
     await rm(partial, { force: true });
@@ -140,6 +148,12 @@ async function withSftp(
     options.signal?.removeEventListener("abort", abort);
     channel?.end();
   }
+}
+
+function sizeOf(sftp: SFTPWrapper, remote: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    sftp.stat(remote, (error, stats) => (error ? reject(error) : resolve(stats.size)));
+  });
 }
 
 function called(start: (done: (error?: Error | null) => void) => void): Promise<void> {
