@@ -1,8 +1,9 @@
 /** Whether a folder of the host can be shared with a guest: by us, and by QEMU's own user. */
-import { access, constants, stat } from "node:fs/promises";
+import { access, constants, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { execa } from "execa";
 import type { Fault } from "./errors.ts";
+import type { Places } from "./places.ts";
 
 /** A user of the host with all groups. */
 export interface HostUser {
@@ -35,6 +36,20 @@ export async function folderFault(
   } catch {
     return fault(`${folder} is not readable`);
   }
+}
+
+/** A folder of vexlab's own that lies in the source folder, where the guest could read it. */
+export async function ownFolderIn(
+  folder: string,
+  { state, cache }: Pick<Places, "state" | "cache">,
+): Promise<string | undefined> {
+  const root = await realpath(folder);
+  for (const own of [state, cache]) {
+    // What is not there yet has no links.
+    const place = await realpath(own).catch(() => own);
+    if (place === root || place.startsWith(root === "/" ? root : `${root}/`)) return own;
+  }
+  return undefined;
 }
 
 /**

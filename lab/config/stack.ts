@@ -11,7 +11,14 @@ import { faultsOf } from "./faults.ts";
 import { readManifest, type Manifest } from "./manifest.ts";
 import { formatSize } from "./quantity.ts";
 import { recipeFor, type RecipeName } from "./recipes.ts";
-import { folderFault, readableBy, systemQemuUser, type HostUser } from "./sourceFolder.ts";
+import { places } from "./places.ts";
+import {
+  folderFault,
+  ownFolderIn,
+  readableBy,
+  systemQemuUser,
+  type HostUser,
+} from "./sourceFolder.ts";
 import {
   stackDefaults,
   stackKeys,
@@ -107,6 +114,13 @@ export async function parseStackConfig(
     if (closed !== undefined) faults.push(closed);
     else {
       manifest = await manifestOf(source, named("source"), faults);
+      const own = await ownFolderIn(source, places(environment));
+      if (own !== undefined)
+        fault(
+          "source",
+          `${own} lies in it: the guest could read the keys of all stacks`,
+          "a folder that holds none of vexlab's own, or VEXLAB_STATE_DIR and VEXLAB_CACHE_DIR elsewhere",
+        );
       if (values.libvirtUri?.startsWith("qemu:///system") === true) {
         const user = await qemuUser();
         const barrier = user === undefined ? undefined : await readableBy(source, user);

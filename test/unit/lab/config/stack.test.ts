@@ -161,6 +161,17 @@ describe("a wrong configuration", () => {
     expect(faults).toMatchObject([{ key: "vexlab:source: vexlab.yaml" }]);
   });
 
+  it("names a source folder in which the guest could read the keys of all stacks", async () => {
+    const state = { VEXLAB_STATE_DIR: join(checkout, "examples/vexfs/.vexlab") };
+    const faults = await faultsOf({}, state);
+    expect(faults).toMatchObject([{ key: "vexlab:source", value: "examples/vexfs" }]);
+    expect(faults[0]?.problem).toContain("could read the keys");
+    const cache = { VEXLAB_CACHE_DIR: join(checkout, "examples/vexfs") };
+    expect(await faultsOf({}, cache)).toHaveLength(1);
+    const beside = { VEXLAB_STATE_DIR: join(checkout, "examples/vexfs-state") };
+    await expect(parseWith({}, beside)).resolves.toBeDefined();
+  });
+
   it("never fails in another way", async () => {
     const raw = fc.dictionary(fc.constantFrom(...stackKeys, "x", "__proto__"), fc.string());
     await fc.assert(
