@@ -36,11 +36,13 @@ export interface GdbSession {
 
 const kernelInside = "/tmp/vmlinux";
 
-/** Lines `NAME ADDRESS`; what is only for the loader, or freed after init, is left out. */
+/**
+ * Lines `NAME ADDRESS`, which the guest tells: names become words of gdb's commands. What is only for the loader, or freed after init, is left out.
+ */
 export function parseSections(text: string): LoadedSection[] {
   return text
     .split("\n")
-    .map((line) => /^(\.\S+) (0x[0-9a-f]+)$/.exec(line))
+    .map((line) => /^(\.[\w.]+) (0x[0-9a-f]+)$/.exec(line))
     .flatMap((match) => (match ? [{ name: match[1] ?? "", address: match[2] ?? "" }] : []))
     .filter(
       ({ name, address }) =>

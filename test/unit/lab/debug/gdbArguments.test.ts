@@ -15,6 +15,12 @@ test("only sections of code and data that stay are told to gdb", () => {
   expect(module.sections.map(({ name }) => name)).toEqual([".text", ".bss"]);
 });
 
+test("the guest's names are words, and nothing else", () => {
+  const evil = [".text.$(reboot)", ".text'", ".data|shell", ".bss\u001b[2J", ".text.hot"];
+  const lines = evil.map((name) => `${name} 0xffffffffc0001000`).join("\n");
+  expect(parseSections(lines).map(({ name }) => name)).toEqual([".text.hot"]);
+});
+
 test("a module's symbols are loaded where its sections lie", () => {
   expect(addSymbolFile(module)).toBe(
     "add-symbol-file /mnt/vexlab-build/kernel/hello.ko 0xffffffffc0001000 -s .bss 0xffffffffc0003000",

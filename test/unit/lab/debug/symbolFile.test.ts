@@ -8,6 +8,7 @@ const text = [
   "ffffffff81000010 t do_thing",
   "ffffffff81000100 T _etext",
   "ffffffff82000000 D jiffies",
+  "ffffffff82000010 D evil\u001b[2J",
   "ffffffffc0001000 t hello_init\t[hello]",
   "",
 ].join("\n");
