@@ -8,7 +8,7 @@ const chunkBytes = 64 * 1024;
 
 export type ConsoleEvent =
   | { readonly kind: "text"; readonly text: string }
-  /** The file was begun anew: QEMU truncates it at each start. Text before it is about an earlier start. */
+  /** The file was begun anew: at each start of the guest, and when it was full. */
   | { readonly kind: "truncated" };
 
 /**
@@ -30,6 +30,9 @@ export async function* followConsole(
       const found = await statIfAny(file);
       const own = handle === undefined ? undefined : await handle.stat();
       if (own !== undefined && (own.size < position || found?.ino !== own.ino)) {
+        // One that was full was written to its end before it got another name.
+        if (own.size > position && handle !== undefined)
+          yield* textOf(handle, position, decoder, buffer);
         await handle?.close();
         handle = undefined;
         // Gone and not yet there again counts as begun anew too.
@@ -38,21 +41,28 @@ export async function* followConsole(
         yield { kind: "truncated" };
       }
       handle ??= found === undefined ? undefined : await openIfAny(file);
-      for (;;) {
-        const bytesRead =
-          handle === undefined
-            ? 0
-            : (await handle.read(buffer, 0, buffer.length, position)).bytesRead;
-        if (bytesRead === 0) break;
-        position += bytesRead;
-        const text = decoder.write(buffer.subarray(0, bytesRead));
-        if (text !== "") yield { kind: "text", text };
-      }
+      if (handle !== undefined) position = yield* textOf(handle, position, decoder, buffer);
       if (stopping) return;
       await sleep(pollMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     await handle?.close();
+  }
+}
+
+/** What a file holds from a position on. @returns where it ended */
+async function* textOf(
+  handle: FileHandle,
+  from: number,
+  decoder: StringDecoder,
+  buffer: Buffer,
+): AsyncGenerator<ConsoleEvent, number> {
+  for (let position = from; ;) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+    if (bytesRead === 0) return position;
+    position += bytesRead;
+    const text = decoder.write(buffer.subarray(0, bytesRead));
+    if (text !== "") yield { kind: "text", text };
   }
 }
 

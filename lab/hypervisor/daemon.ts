@@ -20,6 +20,24 @@ import writeFileAtomic from "write-file-atomic";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { daemonFolder } from "../config/places.ts";
 
+/*
+ * A guest may print for ever, and QEMU would write it all: so its serial console, and QEMU's own log,
+ * are pipes to virtlogd, which libvirtd starts when a guest needs it and which ends after the last one.
+ */
+const qemuConf = `\
+stdio_handler = "logd"
+seccomp_sandbox = 1
+security_driver = "none"
+`;
+
+/** A file of virtlogd's that is full becomes FILE.0, in the place of the one before it. */
+export const fullLogBytes = 2 * 1024 * 1024;
+
+const virtlogdConf = `\
+max_size = ${fullLogBytes}
+max_backups = 1
+`;
+
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 15_000;
 
@@ -55,11 +73,8 @@ export async function startDaemon(folder: string = daemonFolder()): Promise<{ st
     join(folder, "libvirtd.conf"),
     `unix_sock_dir = "${socketFolder(folder)}"\nlog_outputs = "3:file:${folder}/libvirtd.log"\n`,
   );
-  // Without virtlogd QEMU writes the console file itself: one daemon less to keep alive.
-  await writeFileAtomic(
-    join(folder, "libvirt", "qemu.conf"),
-    `stdio_handler = "file"\nsecurity_driver = "none"\n`,
-  );
+  await writeFileAtomic(join(folder, "libvirt", "qemu.conf"), qemuConf);
+  await writeFileAtomic(join(folder, "libvirt", "virtlogd.conf"), virtlogdConf);
   const asOrdinaryUser =
     process.getuid?.() === 0
       ? ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
@@ -145,8 +160,23 @@ export async function stopDaemon(folder: string = daemonFolder()): Promise<{ sto
       await sleep(50);
     }
   }
+  await stopLogDaemon(folder);
   await rm(folder, { recursive: true, force: true });
   return { stopped: pid !== undefined };
+}
+
+/** Ends the virtlogd that libvirtd has started; without guests it would end by itself, but later. */
+async function stopLogDaemon(folder: string): Promise<void> {
+  const runtime = join(folder, "runtime");
+  try {
+    const pid = Number(await readFile(join(runtime, "libvirt", "virtlogd.pid"), "utf8"));
+    const environment = await readFile(`/proc/${pid}/environ`, "utf8");
+    // The pid file may be of a former boot.
+    if (environment.split("\0").includes(`XDG_RUNTIME_DIR=${runtime}`))
+      process.kill(pid, "SIGTERM");
+  } catch {
+    // It doesn't run.
+  }
 }
 
 /** Whether something accepts connections on the daemon's socket. */

@@ -1,6 +1,6 @@
 /** Looks at a guest from outside: its console file and libvirt's idea of its state. */
-import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { consoleMark, consoleSince } from "../console/consoleTail.ts";
 import { followConsole } from "../console/follow.ts";
 import { connectionUri } from "../hypervisor/connection.ts";
 import { pressSysrq } from "../hypervisor/sysrq.ts";
@@ -17,23 +17,11 @@ export async function consoleWitness(
   domain: string,
   libvirtUri: string,
 ): Promise<GuestWitness> {
-  const start = await sizeOf(consoleFile);
+  const start = await consoleMark(consoleFile);
   return {
-    async consoleSinceStart() {
-      const size = await sizeOf(consoleFile);
-      // A smaller file is a new console: the guest was started again.
-      const from = Math.max(size < start ? 0 : start, size - mostConsole);
-      if (size === from) return "";
-      const file = await open(consoleFile);
-      try {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, null, from);
-        return buffer.toString("utf8", 0, bytesRead);
-      } finally {
-        await file.close();
-      }
-    },
+    consoleSinceStart: () => consoleSince(consoleFile, start, mostConsole),
     async *consoleText(signal) {
-      for await (const event of followConsole(consoleFile, signal, start))
+      for await (const event of followConsole(consoleFile, signal, start.size))
         if (event.kind === "text") yield event.text;
     },
     async domainState() {
@@ -62,14 +50,5 @@ export function parseDomainState(text: string): DomainState {
       return "stopped";
     default:
       return "unknown";
-  }
-}
-
-async function sizeOf(file: string): Promise<number> {
-  try {
-    return (await stat(file)).size;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
   }
 }

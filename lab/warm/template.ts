@@ -99,7 +99,13 @@ export async function makeWarmImage(
     } finally {
       await virsh(libvirtUri, ["destroy", name]).catch(() => undefined);
     }
-    for (const file of ["console.log", "cloud-init.img", "domain.xml", "documents"])
+    for (const file of [
+      "console.log",
+      "console.log.0",
+      "cloud-init.img",
+      "domain.xml",
+      "documents",
+    ])
       await rm(join(work, file), { recursive: true, force: true });
     for (const file of [warm.rootDisk, warm.testDisk, warm.memory]) await writeThrough(file);
     for (const file of [warm.rootDisk, warm.testDisk, warm.state]) await chmod(file, 0o444);

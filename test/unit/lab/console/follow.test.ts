@@ -65,6 +65,19 @@ test("a replaced file is read anew", async () => {
   expect(seen).toBe("first\n<truncated>a second, longer one\n");
 });
 
+test("what a full file got last is read before the one in its place", async () => {
+  await writeFile(file, "first\n");
+  const seen = await follow(
+    () => Promise.resolve(),
+    async () => {
+      await appendFile(file, "last of it\n");
+      await rename(file, `${file}.0`);
+      await writeFile(file, "next\n");
+    },
+  );
+  expect(seen).toBe("first\nlast of it\n<truncated>next\n");
+});
+
 test("a character that is written in two parts arrives whole", async () => {
   const bytes = Buffer.from("é\n");
   const seen = await follow(
