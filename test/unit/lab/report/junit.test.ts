@@ -43,7 +43,9 @@ describe("junit.xml", () => {
       milliseconds: 1,
       diagnostics: ["c\udc00d\uffff"],
     };
-    const text = renderJunit({ ...mixed, suites: [suite("s", [result])] });
+    const kernelRelease = "6.1\u0000\ud800\u001b[2J";
+    const text = renderJunit({ ...mixed, kernelRelease, suites: [suite("s", [result])] });
+    expect(text).toContain('value="6.1\ufffd"');
     expect(text).toContain("a\ufffd\ufffdb\u{1f600}");
     expect(text).toContain("c\ufffdd\ufffd");
   });
