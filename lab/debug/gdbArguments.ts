@@ -37,7 +37,8 @@ export interface GdbSession {
 const kernelInside = "/tmp/vmlinux";
 
 /**
- * Lines `NAME ADDRESS`, which the guest tells: names become words of gdb's commands. What is only for the loader, or freed after init, is left out.
+ * Lines `NAME ADDRESS`; what is only for the loader, or freed after init, is left out. The guest tells
+ * them, and they become words of gdb's commands.
  */
 export function parseSections(text: string): LoadedSection[] {
   return text

@@ -12,7 +12,7 @@ export interface KernelSymbol {
 
 /** The kernel is linked to the last 2 GiB; lower values are offsets within a processor's data. */
 const kernelBegins = 0xffffffff80000000n;
-/** Names as compilers make them: what the guest tells comes to gdb's terminal. */
+/** Names in ASCII, without control characters: what the guest tells comes to a terminal. */
 const linePattern = /^([0-9a-f]{16}) ([A-Za-z]) ([!-~]+)$/;
 
 /** The symbols of the kernel itself; those of modules have their module's name behind them. */

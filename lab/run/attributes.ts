@@ -24,11 +24,12 @@ export interface Attributes {
 }
 
 // tools/testing/selftests/kselftest_harness.h prints "#  RUN           name ...".
-const announcedLine = /^\s*RUN\s+(\S.*?)(?:\s*\.\.\.)?\s*$/;
-const tagsLine = /^tags:\s+(\S.*?)\s*$/;
+// The lines are trimmed before: expressions that look for an end of spaces take a line's length squared.
+const announcedLine = /^RUN\s+(\S.*)$/;
+const tagsLine = /^tags:\s+(\S.*)$/;
 const measureLine =
-  /^measure:\s+([A-Za-z][\w.-]*)=([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s+(\S(?:.*\S)?)\s*$/;
-const selectedLine = /^selected:\s+(\d{1,9}) of (\d{1,9})\s*$/;
+  /^measure:\s+([A-Za-z][\w.-]*)=([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s+(\S.*)$/;
+const selectedLine = /^selected:\s+(\d{1,9}) of (\d{1,9})$/;
 
 /** Takes a case's diagnostic lines apart. */
 export function attributesOf(diagnostics: readonly string[]): Attributes {
@@ -38,8 +39,11 @@ export function attributesOf(diagnostics: readonly string[]): Attributes {
   const measures: Measure[] = [];
   const rest: string[] = [];
   for (const line of diagnostics) {
-    const measure = measureLine.exec(line);
-    const chosen = selectedLine.exec(line);
+    const text = line.trimEnd();
+    const measure = measureLine.exec(text);
+    const chosen = selectedLine.exec(text);
+    const tagged = tagsLine.exec(text)?.[1];
+    const begun = announcedLine.exec(text.trimStart())?.[1];
     if (measure && Number.isFinite(Number(measure[2])))
       measures.push({
         name: measure[1] ?? "",
@@ -47,8 +51,8 @@ export function attributesOf(diagnostics: readonly string[]): Attributes {
         unit: measure[3] ?? "",
       });
     else if (chosen) selected = { count: Number(chosen[1]), of: Number(chosen[2]) };
-    else if (tagsLine.test(line)) tags.push(...(tagsLine.exec(line)?.[1] ?? "").split(/\s+/));
-    else if (announcedLine.test(line)) announced = announcedLine.exec(line)?.[1];
+    else if (tagged !== undefined) for (const tag of tagged.split(/\s+/)) tags.push(tag);
+    else if (begun !== undefined) announced = begun.replace(/\.\.\.$/, "").trimEnd() || begun;
     else rest.push(line);
   }
   return { announced, tags: [...new Set(tags)], measures, selected, rest };

@@ -167,7 +167,10 @@ export class KtapParser {
     }
     if (!yaml.open) yaml.open = true;
     else if (text === "..." && indent === yaml.indent + 2) this.yaml = undefined;
-    else keep(yaml.result.diagnostics, text);
+    else {
+      keep(yaml.result.diagnostics, text);
+      this.count(text.length);
+    }
     return true;
   }
 
@@ -220,16 +223,17 @@ export class KtapParser {
     open.diagnostics = [];
     open.pending = undefined;
     open.level.results.push(result);
-    this.keepResult(result);
+    const texts = [result.description, directive?.reason ?? "", ...result.diagnostics];
+    this.count(texts.reduce((sum, { length }) => sum + length, resultItself));
     this.yaml = { result, indent, open: false };
     return { kind: "result", result, depth: this.stack.length - 1 };
   }
 
   /** A suite that reports for ever must not fill the memory: at some point nothing counts any more. */
-  private keepResult({ description, diagnostics }: KtapResult): void {
-    const lengths = diagnostics.map(({ length }) => length);
-    this.kept += lengths.reduce((sum, length) => sum + length, resultItself + description.length);
-    if (this.kept > mostKept)
+  private count(characters: number): void {
+    const isFull = this.kept > mostKept;
+    this.kept += characters;
+    if (!isFull && this.kept > mostKept)
       this.stack[0]?.level.problems.unshift(
         "the suite reports more than is kept: what follows its last result here was not read",
       );

@@ -61,6 +61,14 @@ describe("what a suite says about a case", () => {
     );
   });
 
+  it("is found at once in lines that are made to take long", () => {
+    const spaces = " ".repeat(16_000);
+    const evil = ["tags: x", "RUN x", "measure: a=1 s", "selected: 1 of 2"];
+    const began = performance.now();
+    attributesOf(evil.flatMap((words) => Array<string>(10).fill(`${words}${spaces}y`)));
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
   it("gives back any measure that is written down", () => {
     const value = fc.double({ noNaN: true, noDefaultInfinity: true });
     fc.assert(

@@ -246,6 +246,10 @@ describe("an output that goes too far", () => {
     const { document } = parser.end();
     expect(document.top.results.length).toBeLessThan(25);
     expect(problemsOf(document)[0]).toMatch(/reports more than is kept/);
+    const yaml = new KtapParser();
+    const block = `  ---\n${`  ${"x".repeat(16_000)}\n`.repeat(200)}  ...\n`;
+    for (let results = 1; results <= 50; results++) yaml.push(`ok ${results} x\n${block}`);
+    expect(yaml.end().document.top.results.length).toBeLessThan(25);
   });
 
   it("may be nested ever deeper: names stay short, and nothing overflows", () => {
