@@ -18,6 +18,7 @@ import { readLastVerdict, type LastVerdict } from "../lab/run/lastVerdict.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { bootstrap } from "../toolchain/bootstrap.ts";
 import { askPulumi, runPulumi, type RunEnd } from "../toolchain/engine.ts";
+import { pruneHistory } from "../toolchain/history.ts";
 import {
   checkStackName,
   configFile,
@@ -97,6 +98,7 @@ export async function runOnStack(stack: Stack, args: readonly string[]): Promise
       { ...stack.environment, [faultFileVariable]: faultFile },
       (text) => stack.progress.line(text),
     );
+    await pruneHistory(stack);
     const last = await readLastVerdict(stackFolder(stack.name, stack.where));
     const verdict = last && last.at >= startedAt ? last : undefined;
     const outcome = outcomeOf(end, readFault(faultFile), verdict);
