@@ -1,0 +1,104 @@
+/**
+ * A guest's memory and registers as an ELF core file, written by QEMU (QMP: dump-guest-memory, with the
+ * guest's own page tables, so that a debugger knows its addresses). The guest stands still meanwhile.
+ */
+import { chmod, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
+import { ExitCode, LabError } from "../config/errors.ts";
+import { monitor } from "./monitor.ts";
+
+const pollMs = 200;
+/** What the rest of the host may need meanwhile. */
+const spareBytes = 256 * 2 ** 20;
+
+interface Progress {
+  readonly status?: string;
+  readonly completed?: number;
+  readonly total?: number;
+}
+
+/**
+ * Writes the dump; the file has its name when it is whole and on the disk.
+ * @returns how many bytes it takes on the disk: pages of zeros take none
+ * @throws LabError when there is no room, or QEMU can't, or not in time; nothing is left then. QEMU
+ * itself can't be told to stop: of a guest that lives on, it writes to the end.
+ */
+export async function dumpMemory(
+  uri: string,
+  domain: string,
+  file: string,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<number> {
+  const until = performance.now() + deadlineMs;
+  const partial = `${file}.partial`;
+  await checkRoom(uri, domain, file);
+  try {
+    await monitor(uri, domain, "dump-guest-memory", {
+      ...{ paging: true, protocol: `file:${partial}`, detach: true, format: "elf" },
+    });
+    await ended(uri, domain, until, deadlineMs, signal);
+    await chmod(partial, 0o600);
+    await digHoles(partial, until, signal);
+    const handle = await open(partial);
+    await handle.sync();
+    await handle.close();
+    await rename(partial, file);
+  } finally {
+    await rm(partial, { force: true });
+  }
+  return (await stat(file)).blocks * 512;
+}
+
+async function checkRoom(uri: string, domain: string, file: string): Promise<void> {
+  const summary = await monitor(uri, domain, "query-memory-size-summary");
+  const needed = Number((summary as Record<string, unknown>)["base-memory"]);
+  const { bavail, bsize } = await statfs(dirname(file));
+  const free = bavail * bsize;
+  if (free >= needed + spareBytes) return;
+  const mib = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
+  throw fault(
+    `${dirname(file)} has ${mib(free)} free, the memory of ${domain} is ${mib(needed)} and ${mib(spareBytes)} have to stay free`,
+  );
+}
+
+async function ended(
+  uri: string,
+  domain: string,
+  until: number,
+  deadlineMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (;;) {
+    signal?.throwIfAborted();
+    const {
+      status,
+      completed = 0,
+      total = 0,
+    } = (await monitor(uri, domain, "query-dump")) as Progress;
+    if (status === "completed") return;
+    if (status === "failed") throw fault(`QEMU could not write the memory of ${domain}`);
+    if (performance.now() > until) {
+      const share = total === 0 ? "" : `, ${Math.floor((completed / total) * 100)} % was written`;
+      throw fault(`the memory of ${domain} was not written within ${deadlineMs / 1000} s${share}`);
+    }
+    await delay(pollMs, undefined, { signal });
+  }
+}
+
+/** QEMU writes pages of zeros, too. */
+async function digHoles(file: string, until: number, signal?: AbortSignal): Promise<void> {
+  const timeout = Math.max(1, until - performance.now());
+  const { timedOut } = await execa("fallocate", ["--dig-holes", file], {
+    ...{ stdin: "ignore", timeout, reject: false, ...(signal && { cancelSignal: signal }) },
+  });
+  signal?.throwIfAborted();
+  // A file system without holes keeps the file as it is.
+  if (timedOut) throw fault(`${basename(file)} could not be made smaller in time`);
+}
+
+function fault(message: string): LabError {
+  return new LabError(message, ExitCode.infrastructureFailed);
+}
