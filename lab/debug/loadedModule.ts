@@ -70,9 +70,13 @@ async function buildsIn(results: string): Promise<BuildResult[]> {
   return builds.filter((build) => build !== undefined);
 }
 
+/** /proc/kallsyms without the symbols of modules. */
+export const readKallsyms = (guest: Guest): Promise<string> =>
+  asRoot(guest, ["awk", "NF == 3", "/proc/kallsyms"]);
+
 /** The file with the symbols of the guest's kernel, made anew in the folder. */
 export async function kernelSymbols(guest: Guest, folder: string): Promise<string> {
-  const text = await asRoot(guest, ["awk", "NF == 3", "/proc/kallsyms"]);
+  const text = await readKallsyms(guest);
   const file = join(folder, "gdb", "vmlinux");
   await mkdir(join(folder, "gdb"), { recursive: true, mode: 0o700 });
   await writeFileAtomic(file, kernelSymbolFile(parseKallsyms(text)));

@@ -1,0 +1,74 @@
+/**
+ * The gdb commands that open a dump of a guest's memory with the symbols of its kernel and of the
+ * modules under test, wherever those lay. Pure.
+ */
+import { buildMount } from "../build/steps.ts";
+
+export interface CoreFiles {
+  /** Names and addresses of the kernel, see symbolFile.ts. */
+  readonly kernel: string;
+  readonly core: string;
+  /** The built tree. */
+  readonly tree: string;
+  /** With debug information, by the names that the kernel knows them by. */
+  readonly modules: ReadonlyMap<string, string>;
+}
+
+/** A string of Python, which takes JSON's. */
+const quoted = (text: string): string => JSON.stringify(text);
+
+/*
+ * The kernel's list of modules tells where the code of each begins; what its members are called is in
+ * the modules' own debug information (include/linux/module.h: core_layout until 6.3, then mem[]).
+ */
+const loadModules = `\
+import gdb
+
+def loaded():
+    kind = gdb.lookup_type("struct module")
+    offset = next(f.bitpos // 8 for f in kind.fields() if f.name == "list")
+    pointer = gdb.lookup_type("unsigned long").pointer()
+    follow = lambda at: int(gdb.Value(at).cast(pointer).dereference())
+    head = int(gdb.parse_and_eval("(unsigned long) &modules"))
+    at = follow(head)
+    for _ in range(1000):
+        if at == head:
+            return
+        yield gdb.Value(at - offset).cast(kind.pointer()).dereference()
+        at = follow(at)
+
+def code_of(module):
+    names = [f.name for f in module.type.fields()]
+    return int(module["core_layout"]["base"] if "core_layout" in names else module["mem"][0]["base"])
+
+found = {}
+for file in files.values():
+    try:
+        gdb.execute("add-symbol-file " + file, to_string=True)
+        found = {m["name"].string(): code_of(m) for m in loaded()}
+    except gdb.error as error:
+        print("vexlab: %s: %s" % (file, error))
+    gdb.execute("remove-symbol-file " + file, to_string=True)
+    if found:
+        break
+for name, file in files.items():
+    if name in found:
+        gdb.execute("add-symbol-file %s %#x" % (file, found[name]), to_string=True)
+        print("vexlab: module %s at %#x" % (name, found[name]))
+    else:
+        print("vexlab: module %s was not loaded" % name)
+`;
+
+/** @throws RangeError for paths that gdb's words can't hold */
+export function coreScript({ kernel, core, tree, modules }: CoreFiles): string {
+  for (const path of [kernel, core, tree, ...modules.values()])
+    if (/[\s"'\\]/.test(path)) throw new RangeError(`gdb takes no path with a blank: ${path}`);
+  const entries = [...modules].map(([name, file]) => `${quoted(name)}: ${quoted(file)}`);
+  return [
+    ...["set confirm off", "set pagination off", "set architecture i386:x86-64"],
+    `set substitute-path ${buildMount} ${tree}`,
+    ...[`file ${kernel}`, `core-file ${core}`],
+    ...["python", `files = {${entries.join(", ")}}`, loadModules.trimEnd(), "end"],
+    "",
+  ].join("\n");
+}
