@@ -10,6 +10,7 @@ import { cancellable } from "../lab/config/cancellation.ts";
 import { allow } from "../lab/config/allowed.ts";
 import { ExitCode, LabError } from "../lab/config/errors.ts";
 import { readManifest } from "../lab/config/manifest.ts";
+import { panicModes } from "../lab/config/panicMode.ts";
 import { places, stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
@@ -60,6 +61,7 @@ export const moduleTestInput = z
     /** Whether a failing verdict is the verb's exit code, or only in its result. */
     onFailure: allow("fail or report", z.enum(["fail", "report"])).default("fail"),
     stopAfter: z.boolean().default(false),
+    panicOnOops: allow(panicModes.join(", "), z.enum(panicModes)).default("forks"),
     /** `auto`: in forks of the stack's warm image where that can be; `off`: in the stack's own guest. */
     warm: allow("auto or off", z.enum(["auto", "off"])).default("auto"),
     ...scopeKeys,
@@ -83,6 +85,10 @@ export function register(program: Command): void {
     .option("--build <file>", "result.json of a build; default: the stack's newest")
     .option("--on-failure <what>", "fail, or report: exit 0 with the verdict in the result")
     .option("--stop-after", "stop the stack's guest after the run")
+    .option(
+      "--panic-on-oops <forks|always|never>",
+      "in which guests an oops ends in a panic; forks: in those of this run only",
+    )
     .option("--warm <auto|off>", "off: in the stack's own guest instead of in a fork");
   addRepeatOptions(addScopeOptions(command))
     .addOption(
@@ -114,6 +120,7 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
         manifest,
         results: places().results,
         stopAfter: input.stopAfter,
+        panicOnOops: input.panicOnOops,
         source,
         jobs: input.jobs,
         phases: new Phases(),

@@ -104,6 +104,7 @@ async function turn(
       ...{ stack, guest, build, manifest, source, jobs, phases, first },
       results: places().results,
       stopAfter: false,
+      panicOnOops: config.panicOnOops,
       stopAtFirst,
       ...(selection && { selection }),
       ...(seed !== undefined && { seed }),

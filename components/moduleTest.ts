@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { BuildResult } from "../lab/build/result.ts";
+import type { PanicMode } from "../lab/config/panicMode.ts";
 import type { GuestAddress } from "../lab/guest/session.ts";
 import { connectionUri } from "../lab/hypervisor/connection.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
@@ -22,6 +23,8 @@ export interface ModuleTestArgs {
   onFailure: "fail" | "report";
   /** Whether the stack's guest is stopped after the run. */
   stopAfter: boolean;
+  /** In which guests an oops ends in a panic. */
+  panicOnOops: PanicMode;
   /** Whether the tests may run in forks of the guest (`vexlab:warm`). */
   warm: "auto" | "off";
 }
@@ -49,6 +52,7 @@ export class ModuleTest extends pulumi.ComponentResource {
           build: args.build,
           onFailure: args.onFailure,
           stopAfter: args.stopAfter,
+          panicOnOops: args.panicOnOops,
           warm: args.warm,
         },
         triggers: [args.domainId, args.lastFailure],

@@ -28,6 +28,8 @@ export interface VirtualMachineArgs {
   sshPort: number;
   /** Port of 127.0.0.1 for QEMU's gdb stub; none when undefined. */
   gdbPort?: number | undefined;
+  /** Words added to the kernel's command line. */
+  kernelParameters?: readonly string[];
   network: "isolated" | "nat";
   /** The file that gets the serial console. */
   consoleFile: string;
@@ -71,7 +73,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
         ],
         xml: {
           xslt: domainXslt({
-            kernelParameters: kernelParameters(args.accelerator, args.gdbPort !== undefined),
+            kernelParameters: [
+              ...kernelParameters(args.accelerator, args.gdbPort !== undefined),
+              ...(args.kernelParameters ?? []),
+            ],
             consoleFile: args.consoleFile,
             controlSocket: args.controlSocket,
             sshPort: args.sshPort,

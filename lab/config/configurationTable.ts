@@ -2,11 +2,13 @@
 import { allowedAt } from "./allowed.ts";
 import { stackDefaults, stackKeys, stackSchema, stackVariables } from "./stackSchema.ts";
 
-// What a default depends on the host for, in words.
-const fromTheHost: Readonly<Record<string, string>> = {
+// Defaults that are not the same everywhere, in words.
+const inWords: Readonly<Record<string, string>> = {
   memory: "`4G`, or three quarters of the host's if that is less",
   cpus: "`4`, or the host's if fewer",
   kernel: "the image's own",
+  kernelParameters: "none",
+  panicOnOops: "`forks`; with mode `test` `always`",
   userData: "none",
 };
 
@@ -18,7 +20,7 @@ export function configurationTable(): string {
     const about = stackSchema.shape[key].description ?? "";
     return [
       `\`vexlab:${key}\``,
-      fromTheHost[key] ?? `\`${defaults[key] ?? ""}\``,
+      inWords[key] ?? `\`${defaults[key] ?? ""}\``,
       allowedAt(stackSchema, [key]).text,
       variable === undefined ? about : `${about} \`${variable}\` overrides it.`,
     ];

@@ -34,11 +34,16 @@ type Values = z.output<typeof stackSchema>;
 
 /** A checked configuration with its defaults. */
 export interface StackConfig extends Readonly<
-  Omit<Values, "memory" | "diskSize" | "testDiskSize" | "kernel" | "gdbPort" | "userData">
+  Omit<
+    Values,
+    "memory" | "diskSize" | "testDiskSize" | "kernel" | "kernelParameters" | "gdbPort" | "userData"
+  >
 > {
   /** What `image` and `kernel` mean together. */
   readonly recipe: RecipeName;
   readonly kernel?: string;
+  /** Words added to the kernel's command line. */
+  readonly kernelParameters: readonly string[];
   readonly memoryMiB: number;
   readonly diskMiB: number;
   readonly testDiskMiB: number;
@@ -79,7 +84,7 @@ export async function parseStackConfig(
   const named = (key: string): string =>
     (Object.hasOwn(overridden, key) ? stackVariables[key as StackKey] : undefined) ??
     `${namespace}${key}`;
-  const document = { ...stackDefaults(host), ...given, ...overridden };
+  const document = { ...stackDefaults(host, given["mode"]), ...given, ...overridden };
   const parsed = stackSchema.safeParse(document);
   const faults = (
     parsed.success
@@ -146,11 +151,13 @@ export async function parseStackConfig(
   ) {
     throw new ConfigurationError(where, faults);
   }
-  const { memory, diskSize, testDiskSize, kernel, gdbPort, ...rest } = parsed.data;
+  const { memory, diskSize, testDiskSize, kernel, kernelParameters, gdbPort, ...rest } =
+    parsed.data;
   return {
     ...rest,
     recipe,
     ...(kernel === undefined ? {} : { kernel }),
+    kernelParameters: kernelParameters ?? [],
     memoryMiB: memory,
     diskMiB: diskSize,
     testDiskMiB: testDiskSize,

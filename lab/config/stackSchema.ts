@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { allow } from "./allowed.ts";
 import { formatSize, parseSize, sizeForm } from "./quantity.ts";
+import { panicModes } from "./panicMode.ts";
 import { imageNames, recipeEntries } from "./recipes.ts";
 
 /** What a configuration is checked against. */
@@ -58,6 +59,19 @@ const text = (allowed: string) =>
 const libvirtUri =
   /^qemu:\/\/\/(session|system)(\?socket=\/[^\s&]+)?$|^qemu\+ssh:\/\/[^\s/]+\/(session|system)(\?\S*)?$/;
 
+/** What vexlab itself sets, and what would keep the kernel's words from it. */
+const ownParameters = [
+  ...["root", "rw", "ro", "console", "init", "rdinit", "nokaslr"],
+  ...["quiet", "loglevel", "panic"],
+];
+
+function parameterProblem(word: string): string | undefined {
+  if (!/^[!#-&(-~]+$/.test(word)) return `has a word with a quote or no printable ASCII: ${word}`;
+  const [name = ""] = word.split("=");
+  if (ownParameters.includes(name)) return `has ${name}, which is vexlab's to set`;
+  return word === "--" ? "has --, after which words are init's" : undefined;
+}
+
 /** One key a line: the order of docs/configuration.md. */
 export const stackSchema = z.strictObject({
   image: allow(imageNames.join(" or "), z.string()).describe("The image the guest boots."),
@@ -87,6 +101,19 @@ export const stackSchema = z.strictObject({
   accelerator: oneOf("auto", "kvm", "tcg").describe(
     "How QEMU runs the guest; `auto` takes KVM if it really works here, else emulation.",
   ),
+  kernelParameters: allow(
+    `words of the kernel's command line, without quotes; not ${ownParameters.join(", ")}`,
+    z
+      .string()
+      .transform((value) => value.split(" ").filter((word) => word !== ""))
+      .superRefine((words, context) => {
+        const problem = words.map(parameterProblem).find((each) => each !== undefined);
+        if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+      })
+      .optional(),
+  ).describe(
+    "Added to the kernel's command line, such as `slub_debug=FZPU`. Other words, another warm image.",
+  ),
   gdbPort: allow(
     "off, or a port from 1024 to 65535",
     z.union([z.literal("off").transform(() => undefined), port()], {
@@ -98,6 +125,9 @@ export const stackSchema = z.strictObject({
   ),
   mode: oneOf("interactive", "test").describe(
     "`interactive` leaves the guest running; `test` runs all suites and stops it.",
+  ),
+  panicOnOops: oneOf(...panicModes).describe(
+    "Where an oops ends in a panic when tests run: `forks`, in guests that exist for one run only; `always`, in the stack's own guest as well; `never`.",
   ),
   network: oneOf("isolated", "nat").describe(
     "`isolated`: nothing but the SSH port; `nat`: out to the network, and to the host's loopback at 10.0.2.2.",
@@ -123,6 +153,7 @@ export const stackKeys = Object.keys(stackSchema.shape) as StackKey[];
 /** The defaults, as a user would write them; keys without one are off. */
 export function stackDefaults(
   host: Pick<Host, "cpus" | "memoryMiB">,
+  mode?: string,
 ): Partial<Record<StackKey, string>> {
   return {
     image: "debian-12",
@@ -138,6 +169,8 @@ export function stackDefaults(
     gdbPort: "off",
     warm: "auto",
     mode: "interactive",
+    // Nobody looks at the guest of a stack that ends with its tests.
+    panicOnOops: mode === "test" ? "always" : "forks",
     network: "isolated",
     libvirtUri: "qemu:///session",
     onFailure: "fail",

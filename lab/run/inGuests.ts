@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { ExitCode, LabError } from "../config/errors.ts";
+import type { PanicMode } from "../config/panicMode.ts";
 import { openImage } from "../image/image.ts";
 import type { LogFile } from "../report/log.ts";
 import { Phases } from "../report/phases.ts";
@@ -118,6 +119,7 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
       witness,
       phases,
       fresh: open.fresh,
+      panicOnOops: panics(request.panicOnOops, open),
       decode: decoder(request, log),
       ...(signal && { signal }),
     });
@@ -125,6 +127,11 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
   } finally {
     await phases.time("end", () => open.close());
   }
+}
+
+/** Whether an oops ends in a panic: after it, nothing that the guest says is worth waiting for. */
+function panics(mode: PanicMode, { fresh }: OpenGuest): boolean {
+  return mode === "always" || (mode === "forks" && fresh);
 }
 
 /** Finds the source lines of crashes in the modules that the build has made. */

@@ -51,7 +51,7 @@ export function isBrokenTaint(taint: number): boolean {
 // marker, what the kernel log holds after it (all of it when that has been overwritten) up to the new
 // one; with priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as
 // raw when it reads /dev/kmsg is not the priority: so by syslog(2).) The first time, it lets the keyboard
-// ask the kernel what it does, for when nothing else in the guest answers.
+// ask the kernel what it does, for when nothing else in the guest answers, and an oops be a panic.
 const script = `
 echo "$2" >/dev/kmsg
 cat /proc/sys/kernel/osrelease /proc/sys/kernel/tainted
@@ -59,6 +59,7 @@ while read -r name rest; do printf '%s ' "$name"; done </proc/modules
 echo
 if [ -z "$1" ]; then
   { echo 1 >/proc/sys/kernel/sysrq; } 2>/dev/null
+  [ -z "$3" ] || echo 1 >/proc/sys/kernel/panic_on_oops
   exit 0
 fi
 dmesg --syslog --raw | awk -v since="$1" -v until="$2" '
@@ -76,14 +77,19 @@ export class KernelWatch {
   private constructor(
     private readonly guest: Guest,
     private readonly runId: string,
+    private readonly panicOnOops: boolean,
   ) {}
 
-  /** Begins: whatever the kernel has seen so far is no concern of this run. */
+  /**
+   * Begins: whatever the kernel has seen so far is no concern of this run.
+   * @param options.panicOnOops whether from now on an oops ends in a panic; otherwise that stays as it is
+   */
   static async begin(
     guest: Guest,
     runId: string,
+    options: { readonly panicOnOops?: boolean | undefined } = {},
   ): Promise<{ watch: KernelWatch; state: KernelState }> {
-    const watch = new KernelWatch(guest, runId);
+    const watch = new KernelWatch(guest, runId, options.panicOnOops ?? false);
     const state = await watch.checkpoint("begins");
     return { watch, state };
   }
@@ -103,8 +109,9 @@ export class KernelWatch {
   }
 
   private async ask(since: string, marker: string): Promise<CommandResult> {
+    const words = [since, marker, this.panicOnOops ? "panic" : ""];
     try {
-      return await this.guest.run(["sudo", "-n", "sh", "-c", script, "sh", since, marker], {
+      return await this.guest.run(["sudo", "-n", "sh", "-c", script, "sh", ...words], {
         deadlineMs: smallCommandMs,
       });
     } catch (error) {

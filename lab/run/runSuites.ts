@@ -29,6 +29,8 @@ export interface RunContext {
   readonly signal?: AbortSignal;
   /** Nothing of an earlier run is in the guest. */
   readonly fresh?: boolean;
+  /** An oops ends in a panic. */
+  readonly panicOnOops?: boolean;
   /** Takes the time of copying, loading and running. */
   readonly phases?: Phases;
   /** Finds the source lines of crashes; a failure of its own must not be one of the run's. */
@@ -131,9 +133,9 @@ class Run {
 
   /** What the guest is before the run; undefined when the module can't be loaded there. */
   private async firstLook(): Promise<KernelWatch | undefined> {
-    const { guest, plan, log, fresh = false } = this.context;
+    const { guest, plan, log, fresh = false, panicOnOops } = this.context;
     if (!fresh) await releaseMounts(guest, plan, log);
-    const { watch, state } = await KernelWatch.begin(guest, plan.runId);
+    const { watch, state } = await KernelWatch.begin(guest, plan.runId, { panicOnOops });
     this.kernelRelease = state.release;
     if (state.release !== plan.kernelRelease) {
       this.loadFailure = `it was built for kernel ${plan.kernelRelease}, the guest runs ${state.release}`;

@@ -1,5 +1,6 @@
 /** What a test run is asked for. */
 import type { BuildResult } from "../build/result.ts";
+import type { PanicMode } from "../config/panicMode.ts";
 import type { Manifest } from "../config/manifest.ts";
 import type { Phases } from "../report/phases.ts";
 import type { GuestSource } from "./openGuest.ts";
@@ -32,4 +33,6 @@ export interface TestRequest {
   readonly phases?: Phases;
   /** Whether the guest is stopped after the run. */
   readonly stopAfter: boolean;
+  /** In which guests an oops ends in a panic. */
+  readonly panicOnOops: PanicMode;
 }

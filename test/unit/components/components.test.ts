@@ -198,6 +198,13 @@ describe("VirtualMachine", () => {
     });
   });
 
+  test("the kernel gets the words of the stack after vexlab's own", async () => {
+    const kernelParameters = ["slub_debug=FZPU", "nosmt"];
+    await valueOf(new VirtualMachine("machine", { ...machineArgs, kernelParameters }).domainId);
+    const { xslt } = only(declared, DOMAIN).inputs["xml"] as { xslt: string };
+    expect(xslt).toMatch(/console=ttyS0 .*slub_debug=FZPU nosmt</);
+  });
+
   test("a guest under gdb keeps its addresses", async () => {
     await valueOf(new VirtualMachine("machine", { ...machineArgs, gdbPort: 1234 }).domainId);
     const { xslt } = only(declared, DOMAIN).inputs["xml"] as { xslt: string };
@@ -255,13 +262,16 @@ describe("ModuleTest", () => {
       lastFailure: "run-7",
       onFailure: "report",
       stopAfter: true,
+      panicOnOops: "always",
       warm: "auto",
     });
     expect(await valueOf(moduleTest.verdict)).toBe("passed");
     expect(await valueOf(moduleTest.files)).toMatchObject({ log: "/r/log" });
     const command = only(declared, COMMAND);
     expect(command.inputs["triggers"]).toEqual(["uuid-1", "run-7"]);
-    expect(verbInputOf(command)).toMatchObject({ onFailure: "report", stopAfter: true });
+    expect(verbInputOf(command)).toMatchObject({
+      ...{ onFailure: "report", stopAfter: true, panicOnOops: "always" },
+    });
   });
 });
 

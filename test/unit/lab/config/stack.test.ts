@@ -88,6 +88,18 @@ describe("a right configuration", () => {
     });
   });
 
+  it("adds words to the kernel's command line", async () => {
+    expect((await parseWith({})).kernelParameters).toEqual([]);
+    const config = await parseWith({ kernelParameters: " slub_debug=FZPU  nosmt x.y=1,2 " });
+    expect(config.kernelParameters).toEqual(["slub_debug=FZPU", "nosmt", "x.y=1,2"]);
+  });
+
+  it("lets an oops be a panic where nobody looks at the guest afterwards", async () => {
+    expect((await parseWith({})).panicOnOops).toBe("forks");
+    expect((await parseWith({ "vexlab:mode": "test" })).panicOnOops).toBe("always");
+    expect((await parseWith({ mode: "test", panicOnOops: "never" })).panicOnOops).toBe("never");
+  });
+
   it("is overridden by the environment, where that says something", async () => {
     const environment = {
       VEXFS_VM_MEMORY: "3G",
@@ -122,6 +134,13 @@ describe("a wrong configuration", () => {
     ["share", "yes"],
     ["buildOn", "Host"],
     ["accelerator", "hvf"],
+    ["kernelParameters", "nosmt root=/dev/vdb"],
+    ["kernelParameters", "console=tty0"],
+    ["kernelParameters", "quiet"],
+    ["kernelParameters", 'dyndbg="file x +p"'],
+    ["kernelParameters", "nosmt -- single"],
+    ["kernelParameters", "tab\there"],
+    ["panicOnOops", "true"],
     ["gdbPort", "on"],
     ["gdbPort", "2222"],
     ["mode", "batch"],

@@ -62,7 +62,7 @@ export class FakeGuest implements Guest {
   }
 
   private checkpoint(argv: readonly string[]): string {
-    const [since = "", next = ""] = argv.slice(-2);
+    const [since = "", next = ""] = argv.slice(-3);
     const from = this.kernelLog.findLastIndex((line) => line.includes(since)) + 1;
     this.kernelLog.push(`[${this.kernelTime.toFixed(6)}] ${next}`);
     // With priorities, as dmesg --raw shows them: a program's for the markers.

@@ -1,22 +1,47 @@
 import { readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
 import { describe, expect, it } from "vitest";
 import type { Guest } from "../../../../lab/run/guest.ts";
 import { KernelWatch, parseKernelState } from "../../../../lab/run/kernelLog.ts";
 
+/** A guest whose commands this host runs, with other files in the place of some. */
+function guestWith(files: Readonly<Record<string, string>>): Guest {
+  const replaced = (word: string): string =>
+    Object.entries(files).reduce((text, [from, to]) => text.replaceAll(from, to), word);
+  const run: Guest["run"] = async ([, , ...argv]) => {
+    const [shell = "", ...words] = argv.map(replaced);
+    const { stdout } = await execa(shell, words);
+    return { exitCode: 0, signal: null, stdout, stderr: "", milliseconds: 0 };
+  };
+  return { run, uploadFolder: () => Promise.resolve() };
+}
+
+const harmless = { "/dev/kmsg": "/dev/null", "/proc/sys/kernel/sysrq": "/dev/null" };
+
 it("reads all digits of the taint flags with the guest's shell", async () => {
   const file = "/proc/sys/kernel/pid_max";
-  const guest: Pick<Guest, "run"> = {
-    async run([, , ...argv]) {
-      const [shell = "", ...words] = argv.map((word) =>
-        word.replace("/proc/sys/kernel/tainted", file).replace("/dev/kmsg", "/dev/null"),
-      );
-      const { stdout } = await execa(shell, words);
-      return { exitCode: 0, signal: null, stdout, stderr: "", milliseconds: 0 };
-    },
-  };
-  const { state } = await KernelWatch.begin(guest as Guest, "run");
+  const guest = guestWith({ ...harmless, "/proc/sys/kernel/tainted": file });
+  const { state } = await KernelWatch.begin(guest, "run");
   expect(state.taint).toBe(Number(readFileSync(file, "utf8")));
+});
+
+it("makes an oops a panic when it is asked to, and leaves the setting alone otherwise", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "vexlab-kernel-"));
+  try {
+    const file = join(folder, "panic_on_oops");
+    await writeFile(file, "0\n");
+    const guest = guestWith({ ...harmless, "/proc/sys/kernel/panic_on_oops": file });
+    await KernelWatch.begin(guest, "run");
+    await KernelWatch.begin(guest, "run", { panicOnOops: false });
+    expect(await readFile(file, "utf8")).toBe("0\n");
+    await KernelWatch.begin(guest, "run", { panicOnOops: true });
+    expect(await readFile(file, "utf8")).toBe("1\n");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("a checkpoint of the kernel", () => {
