@@ -27,8 +27,10 @@ import { forkBase } from "../lab/warm/sibling.ts";
 import type { StackGuest } from "../lab/warm/stackGuest.ts";
 import { bootMs, knownGuest } from "./knownGuest.ts";
 import {
+  addEvidenceOptions,
   addRepeatOptions,
   addScopeOptions,
+  evidenceKeys,
   repeatKeys,
   repetitionsOf,
   scopeKeys,
@@ -66,6 +68,7 @@ export const moduleTestInput = z
     warm: allow("auto or off", z.enum(["auto", "off"])).default("auto"),
     ...scopeKeys,
     ...repeatKeys,
+    ...evidenceKeys,
   })
   .refine(seedFits.check, seedFits.fault)
   .refine(stopFits.check, stopFits.fault);
@@ -90,7 +93,7 @@ export function register(program: Command): void {
       "in which guests an oops ends in a panic; forks: in those of this run only",
     )
     .option("--warm <auto|off>", "off: in the stack's own guest instead of in a fork");
-  addRepeatOptions(addScopeOptions(command))
+  addEvidenceOptions(addRepeatOptions(addScopeOptions(command)))
     .addOption(
       new Option("--input <json>", "the same as one JSON object").env("VEXLAB_INPUT").hideHelp(),
     )
@@ -121,6 +124,7 @@ async function moduleTest(input: z.output<typeof moduleTestInput>): Promise<Exit
         results: places().results,
         stopAfter: input.stopAfter,
         panicOnOops: input.panicOnOops,
+        dumpMemory: input.dumpMemory,
         source,
         jobs: input.jobs,
         phases: new Phases(),

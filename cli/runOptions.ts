@@ -44,6 +44,11 @@ export const repeatKeys = {
   untilFail: allow("true or false", z.boolean()).default(false),
 };
 
+/** Keys of a verb's input for what is kept of a guest that crashes or hangs. */
+export const evidenceKeys = {
+  dumpMemory: allow("true or false", z.boolean()).default(false),
+};
+
 const several = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 /** Adds the options for what is run. */
@@ -67,6 +72,14 @@ export function addRepeatOptions(command: Command): Command {
   return command
     .option("--repeat <number>", "run so many times, each in a fresh guest")
     .option("--until-fail", `run until it fails, at most --repeat times (${mostUntilFail})`);
+}
+
+/** Adds the options for what is kept of a guest that crashes or hangs. */
+export function addEvidenceOptions(command: Command): Command {
+  return command.option(
+    "--dump-memory",
+    "keep the memory of a guest that crashes or hangs, for a debugger",
+  );
 }
 
 /** What commander makes of these options, under the names of the input's keys. */

@@ -5,8 +5,10 @@ import { cancellable } from "../lab/config/cancellation.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import {
+  addEvidenceOptions,
   addRepeatOptions,
   addScopeOptions,
+  evidenceKeys,
   repeatKeys,
   repetitionsOf,
   scopeKeys,
@@ -26,7 +28,7 @@ export const watchInput = z
   .refine(stopFits.check, stopFits.fault);
 
 const testInput = z
-  .strictObject({ stack: stackName().default("dev"), ...scopeKeys, ...repeatKeys })
+  .strictObject({ stack: stackName().default("dev"), ...scopeKeys, ...repeatKeys, ...evidenceKeys })
   .refine(seedFits.check, seedFits.fault)
   .refine(stopFits.check, stopFits.fault);
 
@@ -43,12 +45,18 @@ export function register(program: Command): void {
       "build the module, test it in a fresh guest beside the stack's own, say the verdict",
     )
     .addOption(new Option("--stack <name>", "the stack whose guest is forked").default("dev"));
-  addRepeatOptions(addScopeOptions(command))
+  addEvidenceOptions(addRepeatOptions(addScopeOptions(command)))
     .option("--json", "print the report as JSON")
     .action(async (suites: string[], { json, ...flags }: Flags) => {
       const input = verbInput("test", testInput, undefined, scopeOfFlags(flags, suites));
-      const { stack, jobs } = input;
-      const request = { stack, jobs, ...scopeOf(input), repetitions: repetitionsOf(input) };
+      const { stack, jobs, dumpMemory } = input;
+      const request = {
+        stack,
+        jobs,
+        dumpMemory,
+        ...scopeOf(input),
+        repetitions: repetitionsOf(input),
+      };
       const report = await cancellable((signal) => testOnce(request, terminalProgress(), signal));
       printReport(report, json ?? false);
       process.exitCode = report.exitCode;

@@ -37,6 +37,8 @@ export interface TestInput {
   /** Once when undefined. */
   readonly repetitions?: Repetitions;
   readonly jobs: number;
+  /** Whether the memory of a guest that crashed or hung is kept. */
+  readonly dumpMemory?: boolean;
   /** Suites that run before the others. */
   readonly first?: readonly string[];
 }
@@ -66,11 +68,13 @@ export async function testOnce(
 }
 
 async function turn(
-  { stack, selection, seed, stopAtFirst = false, jobs, first = [], repetitions = once }: TestInput,
+  input: TestInput,
   progress: Progress,
   signal: AbortSignal,
   forks: NextFork,
 ): Promise<{ readonly report: RunReport; readonly base: ForkBase | undefined }> {
+  const { stack, selection, seed, stopAtFirst = false, jobs, dumpMemory = false } = input;
+  const { first = [], repetitions = once } = input;
   const [config, guest] = await Promise.all([stackConfig(stack), knownGuest(stack)]);
   const phases = new Phases();
   const unwanted = new AbortController();
@@ -105,7 +109,7 @@ async function turn(
       results: places().results,
       stopAfter: false,
       panicOnOops: config.panicOnOops,
-      stopAtFirst,
+      ...{ stopAtFirst, dumpMemory },
       ...(selection && { selection }),
       ...(seed !== undefined && { seed }),
     },

@@ -46,6 +46,8 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     .property("imageId", report.imageId)
     .property("sourceHash", report.sourceHash);
   if (report.seed !== undefined) element.property("seed", `${report.seed}`);
+  for (const { reason, suites } of report.retried ?? [])
+    if (suites.includes(suite.name)) element.property("retried", xmlText(reason));
   const hangs = (report.hangs ?? []).filter((hang) => hang.suite === suite.name);
   for (const each of suite.cases) addCase(element, each, hangs);
   if (suite.problems.length > 0)

@@ -80,6 +80,11 @@ const crash = z.strictObject({
   case: z.string().optional().describe("that ran, as far as the suite and the clocks tell"),
 });
 
+const retry = z.strictObject({
+  reason: z.string().describe("how the infrastructure failed"),
+  suites: strings("that ran in another guest, once more or for the first time"),
+});
+
 const hang = z.strictObject({
   title: z.string().describe("what is most likely to blame"),
   asked: z
@@ -110,6 +115,20 @@ export const resultSchema = z
     moduleProblems: strings("modules that could not be unloaded"),
     crashes: z.array(crash).describe("of the guest's kernel, the first of each title"),
     hangs: z.array(hang).optional().describe("what the kernel did when something hung"),
+    dumps: z
+      .array(
+        z.strictObject({
+          file: z.string(),
+          bytes: z.int().nonnegative().describe("on the disk"),
+          open: z.string().describe("the command that opens it"),
+        }),
+      )
+      .optional()
+      .describe("the memory of guests that crashed or hung, as ELF core files"),
+    retried: z
+      .array(retry)
+      .optional()
+      .describe("failures of the infrastructure after which another guest was taken"),
     selection: z
       .strictObject({
         suites: strings("patterns of names"),

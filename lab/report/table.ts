@@ -37,6 +37,10 @@ export function renderTable(report: RunReport, colour = false): string {
   if (report.suites.length > 0) sections.push(suitesTable(report));
   const measures = report.suites.flatMap(({ cases }) => cases.flatMap(measuresOf));
   if (measures.length > 0) sections.push(measures.join("\n"));
+  for (const { file, bytes, open } of report.dumps ?? [])
+    sections.push(`memory of the guest, ${Math.ceil(bytes / 2 ** 20)} MiB: ${file}\n${open}`);
+  for (const { reason } of report.retried ?? [])
+    sections.push(colours.yellow(printable(`! run again in another guest: ${reason}`)));
   if (report.repetitions) sections.push(repetitionsText(report.repetitions));
   const paint = report.verdict === "passed" ? colours.green : colours.red;
   const facts = [

@@ -13,13 +13,14 @@ import { named, type Progress } from "../report/progress.ts";
 import { consoleWitness } from "./consoleWitness.ts";
 import { decodeCrashes } from "./decodeCrashes.ts";
 import { oneLine } from "./judge.ts";
+import { keepMemory, rememberKernel } from "./keepMemory.ts";
 import { mergeOutcomes } from "./mergeOutcomes.ts";
 import { ownGuest, type OpenGuest } from "./openGuest.ts";
 import { moduleName, type RunPlan } from "./plan.ts";
 import { runSuites, type RunContext, type RunOutcome } from "./runSuites.ts";
 import { notRun } from "./suite.ts";
 import type { TestRequest } from "./testRequest.ts";
-import type { VerdictKind } from "./verdict.ts";
+import type { MemoryDump, Retry, SuiteResult, Verdict, VerdictKind } from "./verdict.ts";
 
 /** What is the same for all guests of a run. */
 export interface Surroundings {
@@ -27,12 +28,21 @@ export interface Surroundings {
   readonly progress: Progress;
   readonly log: LogFile;
   readonly signal: AbortSignal | undefined;
+  /** The folder of the run's results. */
+  readonly folder: string;
+  /** Of files that there may be several of. */
+  readonly numbers: { dumps: number };
 }
 
 export interface Outcome {
   readonly outcome: RunOutcome;
   /** What the guest's console showed meanwhile. */
   readonly console: string;
+}
+
+interface Part extends Outcome {
+  /** The infrastructure failed in a way that may not be there in another guest. */
+  readonly mayPass?: boolean;
 }
 
 /** All suites in one guest as far as it lives, or each in one of its own, some at once. */
@@ -47,7 +57,7 @@ export async function outcomeOf(around: Surroundings, plan: RunPlan): Promise<Ou
     plan.suites.map((suite) => {
       const part = { ...plan, suites: [suite] };
       const own = { request: { ...request, source }, progress: named(progress, suite.name) };
-      return limit(() => inGuest({ ...around, ...own }, part));
+      return limit(() => inGuests({ ...around, ...own }, part));
     }),
   );
   const outcomes = parts.map((part) => {
@@ -68,19 +78,36 @@ function merged(parts: readonly Outcome[], { selection }: RunPlan): Outcome {
   };
 }
 
-/** All suites in one guest; those that a crash or a hang of it has left over, in another one. */
+/**
+ * All suites in one guest; those that a crash or a hang of it has left over, in another one. A guest
+ * that was lost without a crash is replaced once: that is nobody's fault, or it happens again.
+ */
 async function inGuests(around: Surroundings, plan: RunPlan): Promise<Outcome> {
   const { progress, log, signal } = around;
   const parts: Outcome[] = [];
+  let lost: string | undefined;
   for (let left = plan.suites; ;) {
     const part = await inGuest(around, { ...plan, suites: left });
-    const { verdict, suites } = part.outcome;
+    const { suites } = part.outcome;
+    const verdict = twice(part.outcome.verdict, lost);
     const ran = suites.filter(({ ending }) => ending !== "notRun");
-    const rest = left.filter(({ name }) => !ran.some((suite) => suite.name === name));
-    const broken = verdict.kind === "crashed" || verdict.kind === "hung";
+    if (part.mayPass === true && lost === undefined && !signal?.aborted) {
+      lost = verdict.reason;
+      // Of the last one that ran it is not known what it did to the kernel.
+      const judged = ran.slice(0, -1);
+      left = without(left, judged);
+      parts.push(replaced(part, judged, { reason: lost, suites: left.map(nameOf) }));
+      const again = `${lost}; in another guest again: ${left.map(nameOf).join(", ")}`;
+      progress.line(again);
+      log.write(again);
+      continue;
+    }
+    const rest = without(left, ran);
     // Where not even one suite was begun, the next guest would come no further.
-    if (!broken || ran.length === 0 || rest.length === 0 || signal?.aborted)
-      return parts.length === 0 ? part : merged([...parts, part], plan);
+    if (!isBroken(verdict) || ran.length === 0 || rest.length === 0 || signal?.aborted)
+      return parts.length === 0
+        ? part
+        : merged([...parts, { ...part, outcome: { ...part.outcome, verdict } }], plan);
     parts.push({ ...part, outcome: { ...part.outcome, suites: ran } });
     left = rest;
     const others = `${verdict.reason}; the other suites run in another guest`;
@@ -89,8 +116,29 @@ async function inGuests(around: Surroundings, plan: RunPlan): Promise<Outcome> {
   }
 }
 
-async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
-  const { request, progress, log, signal } = around;
+const without = <T extends Named>(all: readonly T[], some: readonly Named[]): T[] =>
+  all.filter(({ name }) => !some.some((each) => each.name === name));
+
+/** A failure of the infrastructure says that it was not the first. */
+function twice({ kind, reason }: Verdict, lost: string | undefined): Verdict {
+  if (kind !== "infrastructure-failed" || lost === undefined) return { kind, reason };
+  return { kind, reason: reason === lost ? `${reason}, twice` : `${reason}; before that, ${lost}` };
+}
+
+/** What stays of a guest that is replaced: the suites that were judged. */
+function replaced(
+  { outcome, console }: Outcome,
+  suites: readonly SuiteResult[],
+  retry: Retry,
+): Outcome {
+  const retried = [...(outcome.retried ?? []), retry];
+  // What the cases come to is decided with those of the others.
+  const verdict = { kind: "passed", reason: "" } as const;
+  return { outcome: { ...outcome, verdict, suites, retried }, console };
+}
+
+async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
+  const { request, progress, log, signal, numbers } = around;
   const { guest: place, phases = new Phases() } = request;
   const source = request.source ?? ownGuest(place);
   // Of several parts, those that had not begun.
@@ -107,9 +155,15 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
     log.write([error.message, next ?? ""].join("\n").trim());
     const kind = error instanceof LabError && !cancelled ? kindOf(error.exitCode) : "cancelled";
     // The rest of the message, such as lines of the console, is in the log.
-    return withoutGuest(plan, kind, error.message.split("\n")[0] ?? "");
+    const none = withoutGuest(plan, kind, error.message.split("\n")[0] ?? "");
+    return {
+      ...none,
+      mayPass: error instanceof LabError && error.exitCode === ExitCode.infrastructureFailed,
+    };
   }
   try {
+    const modules = builtModules(request);
+    const kallsyms = request.dumpMemory ? await rememberKernel(open.guest, around) : undefined;
     const witness = await consoleWitness(open.consoleFile, open.domain, place.libvirtUri);
     const outcome = await runSuites({
       guest: open.guest,
@@ -120,13 +174,32 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Outcome> {
       phases,
       fresh: open.fresh,
       panicOnOops: panics(request.panicOnOops, open),
-      decode: decoder(request, log),
+      decode: decoder(request, modules, log),
       ...(signal && { signal }),
     });
-    return { outcome, console: await witness.consoleSinceStart() };
+    const retried = open.instead && [{ reason: open.instead, suites: plan.suites.map(nameOf) }];
+    const broken = isBroken(outcome.verdict) && !signal?.aborted;
+    const kept = { ...around, libvirtUri: place.libvirtUri, domain: open.domain };
+    const dump: MemoryDump | undefined =
+      kallsyms !== undefined && broken
+        ? await phases.time("dump", () =>
+            keepMemory({ ...kept, tree: request.build.folder, modules }, kallsyms, ++numbers.dumps),
+          )
+        : undefined;
+    return {
+      outcome: { ...outcome, ...(retried && { retried }), ...(dump && { dumps: [dump] }) },
+      console: await witness.consoleSinceStart(),
+      mayPass: outcome.verdict.kind === "infrastructure-failed",
+    };
   } finally {
     await phases.time("end", () => open.close());
   }
+}
+
+/** The files of the modules under test, by the names that the kernel gives them. */
+function builtModules({ build, manifest }: TestRequest): ReadonlyMap<string, string> {
+  const { artefacts, folder } = manifest.module;
+  return new Map(artefacts.map((file) => [moduleName(file), join(build.folder, folder, file)]));
 }
 
 /** Whether an oops ends in a panic: after it, nothing that the guest says is worth waiting for. */
@@ -136,16 +209,11 @@ function panics(mode: PanicMode, { fresh }: OpenGuest): boolean {
 
 /** Finds the source lines of crashes in the modules that the build has made. */
 function decoder(
-  { build, manifest }: TestRequest,
+  { build }: TestRequest,
+  modules: ReadonlyMap<string, string>,
   log: LogFile,
 ): NonNullable<RunContext["decode"]> {
   const { folder, imageId } = build;
-  const modules = new Map(
-    manifest.module.artefacts.map((file) => [
-      moduleName(file),
-      join(folder, manifest.module.folder, file),
-    ]),
-  );
   return async (traces) => {
     try {
       const { sysroot } = await openImage(imageId);
@@ -158,6 +226,14 @@ function decoder(
     }
   };
 }
+
+const isBroken = ({ kind }: Verdict): boolean => kind === "crashed" || kind === "hung";
+
+interface Named {
+  readonly name: string;
+}
+
+const nameOf = ({ name }: Named): string => name;
 
 /** The outcome of a run that got no guest. */
 function withoutGuest(plan: RunPlan, kind: VerdictKind, reason: string): Outcome {

@@ -27,6 +27,8 @@ export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selectio
   const moduleProblems = parts.flatMap((part) => part.moduleProblems);
   const crashes = distinct(parts.flatMap((part) => part.crashes));
   const hangs = parts.flatMap((part) => part.hangs ?? []);
+  const retried = parts.flatMap((part) => part.retried ?? []);
+  const dumps = parts.flatMap((part) => part.dumps ?? []);
   const [gravest] = parts
     .map(({ verdict }) => verdict)
     .sort((a, b) => gravity.indexOf(a.kind) - gravity.indexOf(b.kind));
@@ -38,6 +40,8 @@ export function mergeOutcomes(parts: readonly RunOutcome[], selection?: Selectio
     moduleProblems,
     crashes,
     ...(hangs.length > 0 && { hangs }),
+    ...(retried.length > 0 && { retried }),
+    ...(dumps.length > 0 && { dumps }),
     kernelRelease: parts.find((part) => part.kernelRelease !== "")?.kernelRelease ?? "",
   };
 }

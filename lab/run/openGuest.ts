@@ -1,4 +1,5 @@
 /** Where a run gets its guest from: the stack's own, or a fork that exists for the run only. */
+import { LabError } from "../config/errors.ts";
 import { DamagedImage } from "../image/image.ts";
 import type { Progress } from "../report/progress.ts";
 import { NextFork } from "../warm/nextFork.ts";
@@ -15,6 +16,8 @@ export interface OpenGuest {
   readonly domain: string;
   /** It was never used: nothing of an earlier run is in it. */
   readonly fresh: boolean;
+  /** Why it is not the guest that was tried first. */
+  readonly instead?: string;
   close(): Promise<void>;
 }
 
@@ -75,17 +78,29 @@ export function forkedGuest(
   return async (plan, progress, log, signal) => {
     try {
       const from = await base;
-      const sibling = await next.take(from, signal);
+      let instead: string | undefined;
+      const sibling = await next.take(from, signal).catch((error: unknown) => {
+        if (signal?.aborted || !(error instanceof LabError) || error instanceof DamagedImage)
+          throw error;
+        instead = `a fork did not start: ${firstLine(error)}`;
+        progress.line(`${instead}; once more`);
+        log.write(`${error.message}\nstarting another fork`);
+        return next.take(from, signal);
+      });
       log.write(`in a guest of its own: ${sibling.domain}, from warm image ${from.warm.key}`);
       const { guest, consoleFile, domain } = sibling;
-      return { guest, consoleFile, domain, fresh: true, close: () => sibling.remove() };
+      const close = (): Promise<void> => sibling.remove();
+      const open = { guest, consoleFile, domain, fresh: true, close };
+      return instead === undefined ? open : { ...open, instead };
     } catch (error) {
       if (signal?.aborted || !(error instanceof Error) || error instanceof DamagedImage)
         throw error;
-      const why = `no fork for the run: ${error.message.split("\n")[0] ?? ""}; it takes the stack's own guest`;
+      const why = `no fork for the run: ${firstLine(error)}; it takes the stack's own guest`;
       progress.line(why);
       log.write(why);
       return otherwise(plan, progress, log, signal);
     }
   };
 }
+
+const firstLine = ({ message }: Error): string => message.split("\n")[0] ?? "";

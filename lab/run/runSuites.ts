@@ -11,13 +11,14 @@ import type { AskLimits, KernelAnswer } from "./askKernel.ts";
 import { watchForEnd } from "./endWatch.ts";
 import { Evidence, type Decode } from "./evidence.ts";
 import type { Guest, GuestWitness, RunLog } from "./guest.ts";
+import { mortalGuest } from "./mortalGuest.ts";
 import { judge } from "./judge.ts";
 import { KernelWatch, type KernelState } from "./kernelLog.ts";
 import { loadModules, unloadModules } from "./load.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
 import { releaseMounts, uploadTree } from "./prepare.ts";
 import { notRun, runSuite } from "./suite.ts";
-import type { Crash, Hang, SuiteResult, Verdict } from "./verdict.ts";
+import type { Crash, Hang, MemoryDump, Retry, SuiteResult, Verdict } from "./verdict.ts";
 
 export interface RunContext {
   readonly guest: Guest;
@@ -47,6 +48,8 @@ export interface RunOutcome {
   readonly moduleProblems: readonly string[];
   readonly crashes: readonly Crash[];
   readonly hangs?: readonly Hang[];
+  readonly retried?: readonly Retry[];
+  readonly dumps?: readonly MemoryDump[];
   /** The guest's kernel; empty when it was never reached. */
   readonly kernelRelease: string;
 }
@@ -69,12 +72,14 @@ class Run {
   private readonly stop: AbortSignal;
   private readonly phases: Phases;
   private kernelRelease = "";
+  private readonly context: RunContext;
 
-  constructor(private readonly context: RunContext) {
-    const { signal } = context;
+  constructor(context: RunContext) {
+    const { guest, signal } = context;
+    this.context = { ...context, guest: mortalGuest(guest, this.died.signal) };
     this.phases = context.phases ?? new Phases();
     this.stop = signal ? AbortSignal.any([signal, this.died.signal]) : this.died.signal;
-    this.evidence = new Evidence(context, this.phases, this.died.signal);
+    this.evidence = new Evidence(this.context, this.phases, this.died.signal);
   }
 
   async run(): Promise<RunOutcome> {

@@ -26,7 +26,7 @@ export interface SuiteSurroundings {
   readonly log: RunLog;
   /** Cancels the run. */
   readonly signal?: AbortSignal;
-  /** Aborted when the console shows that the kernel has died. */
+  /** Aborted when the console shows that the kernel has died; the guest's commands then fail. */
   readonly died?: AbortSignal;
   /** A deadline has passed: looks at what hangs, before it is killed. Bounded; does not fail. */
   readonly look?: () => Promise<void>;
@@ -79,14 +79,12 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
   let lost: GuestError | undefined;
   const endProblems: string[] = [];
   try {
-    const running = guest.run(commandLine(plan, suite), {
+    const result = await guest.run(commandLine(plan, suite), {
       deadlineMs: suite.timeoutMs + killGraceMs,
       onStdout: (chunk) => output.stdout(chunk),
       onStderr: (chunk) => output.stderr(chunk),
       signal: stop.signal,
     });
-    // A dead kernel kills no program: to wait for that would take its whole deadline.
-    const result = await Promise.race([running, death(around.died)]);
     if (why === undefined) exitCode = result.exitCode;
     if (why === undefined && result.signal !== null)
       endProblems.push(`the suite's program died of ${result.signal}`);
@@ -134,16 +132,6 @@ export async function runSuite(around: SuiteSurroundings, suite: PlannedSuite): 
   };
   for (const problem of result.problems) log.write(`${suite.name}: ${problem}`);
   return { result, ...(lost && { lost }) };
-}
-
-/** Fails when the guest's kernel has come to its end. */
-function death(died: AbortSignal | undefined): Promise<never> {
-  return new Promise((_, reject) => {
-    const fail = (): void =>
-      reject(new GuestError("lost", "the guest's kernel has come to an end"));
-    if (died?.aborted) fail();
-    else died?.addEventListener("abort", fail, { once: true });
-  });
 }
 
 /** A suite that was never started. */

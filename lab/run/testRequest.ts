@@ -33,6 +33,8 @@ export interface TestRequest {
   readonly phases?: Phases;
   /** Whether the guest is stopped after the run. */
   readonly stopAfter: boolean;
+  /** Whether the memory of a guest that crashed or hung is kept. */
+  readonly dumpMemory?: boolean;
   /** In which guests an oops ends in a panic. */
   readonly panicOnOops: PanicMode;
 }

@@ -58,7 +58,10 @@ export async function testRun(
   }
 
   const began = performance.now();
-  const { outcome, console } = await outcomeOf({ request, progress, log, signal }, plan);
+  const { outcome, console } = await outcomeOf(
+    { request, progress, log, signal, folder: files.folder, numbers: { dumps: 0 } },
+    plan,
+  );
   const verdict = inRepetition(outcome.verdict, repetition);
   const report: RunReport = {
     runId: files.runId,
@@ -76,6 +79,8 @@ export async function testRun(
     moduleProblems: outcome.moduleProblems,
     crashes: outcome.crashes,
     ...(outcome.hangs && { hangs: outcome.hangs }),
+    ...(outcome.retried && { retried: outcome.retried }),
+    ...(outcome.dumps && { dumps: outcome.dumps }),
     ...(selection && { selection }),
     ...(seed !== undefined && { seed }),
     ...(repetition && { repetition }),

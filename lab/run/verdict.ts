@@ -76,6 +76,22 @@ export interface Crash extends CrashReport {
   readonly case?: string;
 }
 
+/** A guest that was lost, or not to be had, through no fault of the module's, and was replaced. */
+export interface Retry {
+  readonly reason: string;
+  /** What ran once more, from its beginning, or for the first time. */
+  readonly suites: readonly string[];
+}
+
+/** A guest's memory as it was after a crash or a hang. */
+export interface MemoryDump {
+  readonly file: string;
+  /** On the disk. */
+  readonly bytes: number;
+  /** The command that opens it. */
+  readonly open: string;
+}
+
 export type VerdictKind =
   | "passed"
   | "failed"
@@ -127,6 +143,10 @@ export interface RunReport {
   readonly crashes: readonly Crash[];
   /** What the kernel did during hangs; absent when there was none. */
   readonly hangs?: readonly Hang[];
+  /** Absent when none was asked for, or none could be made. */
+  readonly dumps?: readonly MemoryDump[];
+  /** Failures of the infrastructure that another guest made good; absent when there was none. */
+  readonly retried?: readonly Retry[];
   /** What was asked for; absent for all. */
   readonly selection?: Selection;
   /** Decided the order of suites and cases; absent for the manifest's order. */

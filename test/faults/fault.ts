@@ -45,6 +45,8 @@ export interface Fault extends Expected {
   readonly host?: HostAction;
   /** In the stack's own guest, over SSH, instead of a fork. */
   readonly ownGuest?: boolean;
+  /** Fits the reason for which the suite ran once more. */
+  readonly retried?: RegExp;
 }
 
 /** What is right on a kernel. */

@@ -35,7 +35,7 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
     ...{ name, kind, what, expected: verdicts.join(" or "), ...(why !== undefined && { why }) },
     ...{ verdict: report?.verdict ?? "no report", reason: report?.reason ?? "" },
     ...{ seconds: Math.round(seconds * 10) / 10, within },
-    wrong: [...wrongVerdict(), ...wrongWords(outcome), ...late()],
+    wrong: [...wrongVerdict(), ...wrongRetry(), ...wrongWords(outcome), ...late()],
   };
 
   function wrongVerdict(): string[] {
@@ -48,6 +48,12 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
     if (outcome.exitCode !== exitCodeOf(report.verdict))
       wrong.push(`exit code ${String(outcome.exitCode)} for ${report.verdict}`);
     return wrong;
+  }
+
+  function wrongRetry(): string[] {
+    const reasons = (report?.retried ?? []).map(({ reason }) => reason);
+    if (fault.retried === undefined || reasons.some((each) => fault.retried?.test(each))) return [];
+    return [`no retry that fits ${String(fault.retried)}: ${reasons.join("; ") || "none"}`];
   }
 
   function late(): string[] {

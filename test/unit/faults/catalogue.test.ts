@@ -50,6 +50,20 @@ describe("what was told of a fault", () => {
     expect(wrong({ exitCode: 0 })).toEqual(["exit code 0 for failed"]);
   });
 
+  it("is wrong without the retry that it is to have", () => {
+    const killed = { ...fault, retried: /was killed/ };
+    const retried = (reason: string) => {
+      const again = { ...report, retried: [{ reason, suites: ["broken"] }] };
+      const facts = { verdict: "failed", exitCode: 1, reason: "case 2 failed" } as const;
+      return judgeTold(killed, outcome({ report: { ...again, ...facts } }), "6.1").wrong;
+    };
+    expect(retried("QEMU was killed")).toEqual([]);
+    expect(retried("another")).toEqual(["no retry that fits /was killed/: another"]);
+    expect(judgeTold(killed, outcome(), "6.1").wrong).toEqual([
+      "no retry that fits /was killed/: none",
+    ]);
+  });
+
   it("is wrong when it came late, left something or could move a cursor", () => {
     expect(wrong({ seconds: 11 })).toEqual(["11.0 s instead of at most 10 s"]);
     expect(wrong({ left: ["process 7"] })).toEqual(["left over: process 7"]);

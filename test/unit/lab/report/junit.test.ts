@@ -14,6 +14,12 @@ describe("junit.xml", () => {
     await expect(renderJunit(report)).toMatchFileSnapshot(`__snapshots__/junit-${name}.xml`);
   });
 
+  it("has the reason with the suites that ran in another guest, and with no others", () => {
+    const text = renderJunit({ ...mixed, retried: [{ reason: "no <guest>", suites: ["mount"] }] });
+    expect(text.match(/<property name="retried" value="no &lt;guest>"\/>/g)).toHaveLength(1);
+    expect(text.indexOf('name="retried"')).toBeLessThan(text.indexOf('name="vector"'));
+  });
+
   it("shows an error for every verdict but passed", () => {
     for (const report of [mixed, crashed, notLoaded])
       expect(renderJunit(report)).toMatch(/<(failure|error) /);

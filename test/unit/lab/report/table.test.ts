@@ -12,6 +12,14 @@ describe("the verdict in the terminal", () => {
     await expect(renderTable(report)).toMatchFileSnapshot(`__snapshots__/table-${name}.txt`);
   });
 
+  it("says that another guest was taken, and why", () => {
+    const reason = "the guest stopped\u001b[2J";
+    const text = renderTable({ ...mixed, retried: [{ reason, suites: ["mount"] }] });
+    expect(text).toMatch(/^! run again in another guest: the guest stopped$/m);
+    // eslint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/\u001b/);
+  });
+
   it("lists failures before the table and ends with the verdict", () => {
     const text = renderTable(mixed);
     expect(text.indexOf("✗ mount: read / back")).toBeLessThan(text.indexOf("┌"));

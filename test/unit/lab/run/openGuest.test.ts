@@ -9,6 +9,7 @@ import {
   type GuestSource,
   type OpenGuest,
 } from "../../../../lab/run/openGuest.ts";
+import { NextFork } from "../../../../lab/warm/nextFork.ts";
 import type { ForkBase } from "../../../../lab/warm/sibling.ts";
 import { FakeGuest, plan } from "./fakeGuest.ts";
 
@@ -38,6 +39,37 @@ describe("a fork for a run", () => {
     const why = "no fork for the run: no warm image; it takes the stack's own guest";
     expect(lines).toEqual([why]);
     expect(logged).toEqual([why]);
+  });
+
+  describe("that did not start", () => {
+    const notStarted = new LabError("QEMU was killed\nmore", ExitCode.infrastructureFailed);
+    const started = { ...own, domain: "second", remove: () => Promise.resolve() };
+    const warm = { warm: { key: "0" } } as ForkBase;
+    const source = (...ends: (Error | typeof started)[]): GuestSource => {
+      const start = (): Promise<typeof started> => {
+        const end = ends.shift();
+        return end === undefined || end instanceof Error
+          ? Promise.reject(end ?? notStarted)
+          : Promise.resolve(end);
+      };
+      return forkedGuest(Promise.resolve(warm), otherwise, new NextFork(start));
+    };
+
+    it("is started once more, and the guest says why", async () => {
+      const { guest, lines } = opened(source(notStarted, started));
+      const instead = "a fork did not start: QEMU was killed";
+      expect(await guest).toMatchObject({ domain: "second", fresh: true, instead });
+      expect(lines).toEqual([`${instead}; once more`]);
+    });
+
+    it("is not started a third time", async () => {
+      const { guest } = opened(source(notStarted, notStarted, started));
+      expect(await guest).toBe(own);
+    });
+
+    it("says nothing when it started", async () => {
+      expect(await opened(source(started)).guest).not.toHaveProperty("instead");
+    });
   });
 
   it("is replaced for every run", async () => {

@@ -57,6 +57,7 @@ function request(of: GuestSource, seed?: number): TestRequest {
     ),
     results: join(folder, "results"),
     stopAfter: false,
+    panicOnOops: "never",
     source: of,
     ...(seed !== undefined && { seed }),
   };
@@ -134,7 +135,7 @@ describe("repetitions", () => {
       throw new LabError("no memory", ExitCode.infrastructureFailed);
     };
     const times = { most: 5, untilFail: false };
-    const report = await repeatRun(request(source({ 2: none })), times, silentProgress);
+    const report = await repeatRun(request(source({ 2: none, 3: none })), times, silentProgress);
     expect(report).toMatchObject({ verdict: "infrastructure-failed", repetition: { number: 2 } });
     expect(report.repetitions).toHaveLength(2);
     guests = [];

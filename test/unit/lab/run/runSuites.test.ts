@@ -596,6 +596,21 @@ describe("a kernel that crashes", () => {
     expect(verdict.reason).toMatch(/during suite first: panic: Fatal exception/);
     expect(performance.now() - began).toBeLessThan(4_000);
   });
+
+  it.each([
+    ["loading", "insmod"],
+    ["unloading", "rmmod"],
+  ])("does not wait for a command that it has taken with it, %s the module", async (what, word) => {
+    const panic = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
+    const began = performance.now();
+    const { verdict } = await run({
+      [first]: good,
+      [word]: { hangs: "for ever", then: () => (witness.console = panic) },
+    });
+    expect(verdict.kind).toBe("crashed");
+    expect(verdict.reason).toContain(`during ${what} the module`);
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
 });
 
 describe("a connection that is lost during a suite", () => {

@@ -55,6 +55,7 @@ beforeEach(async () => {
     ),
     results: join(folder, "results"),
     stopAfter: false,
+    panicOnOops: "never",
   };
 });
 afterEach(() => rm(folder, { recursive: true }));
@@ -189,6 +190,65 @@ describe("several suites at once", () => {
     ]);
   });
 
+  describe("whose guest is lost without a crash", () => {
+    /** A source whose guests of these numbers are lost in a suite. */
+    const losing =
+      (suite: string, ...numbers: number[]): GuestSource =>
+      async (...run) => {
+        const open = await source()(...run);
+        if (numbers.includes(opened.length)) {
+          const fails = new GuestError("lost", `connection ${opened.length} lost`);
+          (open.guest as FakeGuest).answers.unshift([
+            `tests/${suite}`,
+            { stdout: "KTAP version 1\n1..1\n", fails },
+          ]);
+        }
+        return open;
+      };
+
+    it("run once more in another one, with what was not judged, and it is told", async () => {
+      const report = await testRun({ ...request, source: losing("b", 1), jobs: 1 }, silentProgress);
+      expect(opened).toEqual(["a+b+c+d", "b+c+d"]);
+      expect(closed).toEqual(opened);
+      expect(report).toMatchObject({ verdict: "passed", reason: "4 cases in 4 suites passed" });
+      expect(report.suites.map(({ ending }) => ending)).toEqual(Array(4).fill("exited"));
+      expect(report.retried).toEqual([
+        { reason: expect.stringContaining("connection 1 lost") as string, suites: ["b", "c", "d"] },
+      ]);
+      expect(await readFile(report.files.log, "utf8")).toContain("in another guest again: b, c, d");
+    }, 15_000);
+
+    it("are not run a third time", async () => {
+      const twice = losing("b", 1, 2, 3);
+      const report = await testRun({ ...request, source: twice, jobs: 1 }, silentProgress);
+      expect(opened).toHaveLength(2);
+      expect(report.verdict).toBe("infrastructure-failed");
+      expect(report.reason).toMatch(/connection 2 lost; before that, .*connection 1 lost$/);
+      expect(report.retried).toHaveLength(1);
+      expect(report.suites.map(({ ending }) => ending)).toEqual([
+        ...["exited", "connectionLost", "notRun", "notRun"],
+      ]);
+    }, 25_000);
+
+    it("each have another one, side by side", async () => {
+      const once = losing("b", 2);
+      const two = { ...request, source: once, selection: only("a", "b"), jobs: 2 };
+      const report = await testRun(two, silentProgress);
+      expect(opened.toSorted()).toEqual(["a", "b", "b"]);
+      expect(report).toMatchObject({ verdict: "passed", retried: [{ suites: ["b"] }] });
+    }, 15_000);
+  });
+
+  it("run in the second guest when there was no first", async () => {
+    let asked = 0;
+    const none = (): void => {
+      if (++asked === 1) throw new LabError("no memory", ExitCode.infrastructureFailed);
+    };
+    const late = { ...request, source: source({ "a+b": none }), selection: only("a", "b") };
+    const report = await testRun({ ...late, jobs: 1 }, silentProgress);
+    expect(report).toMatchObject({ verdict: "passed", retried: [{ reason: "no memory" }] });
+  });
+
   it("go on without the one that gets no guest", async () => {
     const none = (): never => {
       throw new LabError("no memory\nfor it", ExitCode.infrastructureFailed);
@@ -196,7 +256,7 @@ describe("several suites at once", () => {
     const report = await testRun({ ...request, source: source({ b: none }) }, silentProgress);
     expect(report).toMatchObject({
       verdict: "infrastructure-failed",
-      reason: "no memory",
+      reason: "no memory, twice",
       exitCode: 3,
     });
     expect(report.suites.map(({ ending }) => ending)).toEqual([
