@@ -57,6 +57,28 @@ for name, file in files.items():
         print("vexlab: module %s at %#x" % (name, found[name]))
     else:
         print("vexlab: module %s was not loaded" % name)
+
+class KernelStack(gdb.Command):
+    """Addresses of code on the current processor's stack, the innermost first."""
+
+    def __init__(self):
+        super().__init__("kernel-stack", gdb.COMMAND_STACK)
+
+    def invoke(self, argument, from_tty):
+        word = gdb.lookup_type("unsigned long")
+        at = int(gdb.parse_and_eval("(unsigned long) $rsp"))
+        end = (at | 0x3fff) + 1
+        while at < end:
+            value = int(gdb.Value(at).cast(word.pointer()).dereference())
+            at += 8
+            name = gdb.execute("info symbol %#x" % value, to_string=True)
+            if value >> 31 != 0x1ffffffff or " in section .text" not in name:
+                continue
+            line = gdb.find_pc_line(value - 1)
+            source = " %s:%d" % (line.symtab.filename, line.line) if line.symtab else ""
+            print("%#x %s%s" % (value, name.split(" in section")[0], source))
+
+KernelStack()
 `;
 
 /** @throws RangeError for paths that gdb's words can't hold */

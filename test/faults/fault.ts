@@ -45,6 +45,8 @@ export interface Fault extends Expected {
   readonly host?: HostAction;
   /** In the stack's own guest, over SSH, instead of a fork. */
   readonly ownGuest?: boolean;
+  /** The guest's memory is kept, and this fits what gdb finds in it (`kernel-stack`). */
+  readonly inMemory?: RegExp;
   /** Fits the reason for which the suite ran once more. */
   readonly retried?: RegExp;
 }

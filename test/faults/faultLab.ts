@@ -33,6 +33,8 @@ export interface Outcome {
   readonly terminal: string;
   /** The files that the run left for others to read, by name. */
   readonly files: Readonly<Record<string, string>>;
+  /** What gdb finds in the guest's memory, if that was to be kept. */
+  readonly memory: string;
   /** Guests that were not there before. */
   readonly left: readonly string[];
 }
@@ -92,6 +94,7 @@ export class FaultLab {
     await this.describe(manifestOf(fault));
     await this.configure({ warm: fault.ownGuest ? "off" : undefined });
     const argv = ["test", "--stack", stack, "--suite", fault.name, "--json"];
+    if (fault.inMemory) argv.push("--dump-memory");
     const { name: suite, host: action } = fault;
     const mend = fault.before && (await this.act(fault.before, undefined));
     const ended = await this.verb(argv, { ...(action && { during: { suite, action } }) });
@@ -102,7 +105,8 @@ export class FaultLab {
     for (const name of ["json", "junit"] as const)
       if (report) files[name] = await readFile(report.files[name], "utf8");
     const left = await this.leftOver();
-    return { exitCode, seconds, report, terminal: stderr + stdout, files, left };
+    const memory = fault.inMemory ? await debuggerSays(report) : "";
+    return { exitCode, seconds, report, terminal: stderr + stdout, files, left, memory };
   }
 
   /** Writes the module's manifest. */
@@ -264,6 +268,18 @@ export function manifestOf({
       },
     ],
   };
+}
+
+/** What gdb says when the memory is opened as the report has it. */
+async function debuggerSays(report: RunReport | undefined): Promise<string> {
+  const [dump] = report?.dumps ?? [];
+  if (dump === undefined) return "";
+  const [gdb = "", ...words] = dump.open.split(" ");
+  const then = ["-ex", "info threads", "-ex", "thread apply all kernel-stack"];
+  const argv = ["--nx", "--batch", ...words, ...then];
+  const { all } = await execa(gdb, argv, { all: true, reject: false, timeout: longestMs });
+  await rm(dump.file);
+  return all;
 }
 
 function parsed(stdout: string): RunReport | undefined {

@@ -72,6 +72,11 @@ export const kernelFaults: readonly Fault[] = [
     { load: { fault: "null-pointer" } },
   ),
   crash("null-pointer-panic", "… with panic_on_oops", nullPointer),
+  crash("null-pointer-memory", "… and its memory is kept, for a debugger", nullPointer, {
+    command: shell("null-pointer-memory", insmod("null-pointer")),
+    inMemory: /module faults at 0xf+c[^]*fault_null_pointer \+ \d+ .*modules\/oops\.c:\d+/,
+    within: 60,
+  }),
   crash(
     "page-fault",
     "reads an address that is not mapped",

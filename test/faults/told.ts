@@ -35,7 +35,7 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
     ...{ name, kind, what, expected: verdicts.join(" or "), ...(why !== undefined && { why }) },
     ...{ verdict: report?.verdict ?? "no report", reason: report?.reason ?? "" },
     ...{ seconds: Math.round(seconds * 10) / 10, within },
-    wrong: [...wrongVerdict(), ...wrongRetry(), ...wrongWords(outcome), ...late()],
+    wrong: [...wrongVerdict(), ...wrongRetry(), ...wrongMemory(), ...wrongWords(outcome), ...late()],
   };
 
   function wrongVerdict(): string[] {
@@ -54,6 +54,11 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
     const reasons = (report?.retried ?? []).map(({ reason }) => reason);
     if (fault.retried === undefined || reasons.some((each) => fault.retried?.test(each))) return [];
     return [`no retry that fits ${String(fault.retried)}: ${reasons.join("; ") || "none"}`];
+  }
+
+  function wrongMemory(): string[] {
+    if (fault.inMemory === undefined || fault.inMemory.test(outcome.memory)) return [];
+    return [`gdb finds no ${String(fault.inMemory)} in memory: ${outcome.memory || "none is kept"}`];
   }
 
   function late(): string[] {

@@ -14,7 +14,7 @@ const fault: Fault = {
 };
 
 const outcome = (more: Partial<Outcome> = {}): Outcome => ({
-  ...{ exitCode: 1, seconds: 5, terminal: "case 2 failed\n", files: {}, left: [] },
+  ...{ exitCode: 1, seconds: 5, terminal: "case 2 failed\n", files: {}, left: [], memory: "" },
   report: { ...report, verdict: "failed", exitCode: 1, reason: "case 2 failed", suites: [] },
   ...more,
 });
@@ -48,6 +48,14 @@ describe("what was told of a fault", () => {
       "the reason does not fit /^case 2 failed$/: another",
     ]);
     expect(wrong({ exitCode: 0 })).toEqual(["exit code 0 for failed"]);
+  });
+
+  it("is wrong when gdb does not find it in memory", () => {
+    const kept = { ...fault, inMemory: /broken_init/ };
+    const told = (memory: string) => judgeTold(kept, outcome({ memory }), "6.1").wrong;
+    expect(told("broken_init + 4")).toEqual([]);
+    expect(told("")).toEqual(["gdb finds no /broken_init/ in memory: none is kept"]);
+    expect(told("other")).toEqual(["gdb finds no /broken_init/ in memory: other"]);
   });
 
   it("is wrong without the retry that it is to have", () => {
