@@ -35,7 +35,13 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
     ...{ name, kind, what, expected: verdicts.join(" or "), ...(why !== undefined && { why }) },
     ...{ verdict: report?.verdict ?? "no report", reason: report?.reason ?? "" },
     ...{ seconds: Math.round(seconds * 10) / 10, within },
-    wrong: [...wrongVerdict(), ...wrongRetry(), ...wrongMemory(), ...wrongWords(outcome), ...late()],
+    wrong: [
+      ...wrongVerdict(),
+      ...wrongRetry(),
+      ...wrongMemory(),
+      ...wrongWords(outcome),
+      ...late(),
+    ],
   };
 
   function wrongVerdict(): string[] {
@@ -58,7 +64,9 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
 
   function wrongMemory(): string[] {
     if (fault.inMemory === undefined || fault.inMemory.test(outcome.memory)) return [];
-    return [`gdb finds no ${String(fault.inMemory)} in memory: ${outcome.memory || "none is kept"}`];
+    return [
+      `gdb finds no ${String(fault.inMemory)} in memory: ${outcome.memory || "none is kept"}`,
+    ];
   }
 
   function late(): string[] {
