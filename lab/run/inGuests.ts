@@ -6,6 +6,7 @@ import { join } from "node:path";
 import pLimit from "p-limit";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { PanicMode } from "../config/panicMode.ts";
+import { watchForCrash } from "../hypervisor/crashWatch.ts";
 import { openImage } from "../image/image.ts";
 import type { LogFile } from "../report/log.ts";
 import { Phases } from "../report/phases.ts";
@@ -161,10 +162,14 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
       mayPass: error instanceof LabError && error.exitCode === ExitCode.infrastructureFailed,
     };
   }
+  const crashed = new AbortController();
+  let endWatch = (): void => undefined;
   try {
+    const { domain } = open;
+    endWatch = watchForCrash(place.libvirtUri, domain, () => crashed.abort());
     const modules = builtModules(request);
     const kallsyms = request.dumpMemory ? await rememberKernel(open.guest, around) : undefined;
-    const witness = await consoleWitness(open.consoleFile, open.domain, place.libvirtUri);
+    const witness = await consoleWitness(open.consoleFile, domain, place.libvirtUri);
     const outcome = await runSuites({
       guest: open.guest,
       plan,
@@ -173,13 +178,14 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
       witness,
       phases,
       fresh: open.fresh,
+      crashed: crashed.signal,
       panicOnOops: panics(request.panicOnOops, open),
       decode: decoder(request, modules, log),
       ...(signal && { signal }),
     });
     const retried = open.instead && [{ reason: open.instead, suites: plan.suites.map(nameOf) }];
     const broken = isBroken(outcome.verdict) && !signal?.aborted;
-    const kept = { ...around, libvirtUri: place.libvirtUri, domain: open.domain };
+    const kept = { ...around, libvirtUri: place.libvirtUri, domain };
     const dump: MemoryDump | undefined =
       kallsyms !== undefined && broken
         ? await phases.time("dump", () =>
@@ -192,6 +198,7 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
       mayPass: outcome.verdict.kind === "infrastructure-failed",
     };
   } finally {
+    endWatch();
     await phases.time("end", () => open.close());
   }
 }

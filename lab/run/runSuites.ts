@@ -28,6 +28,8 @@ export interface RunContext {
   readonly witness: GuestWitness;
   /** Aborting it cancels the run; the modules are then unloaded as far as possible. */
   readonly signal?: AbortSignal;
+  /** Aborted when libvirt says that the guest's kernel has crashed. */
+  readonly crashed?: AbortSignal;
   /** Nothing of an earlier run is in the guest. */
   readonly fresh?: boolean;
   /** An oops ends in a panic. */
@@ -75,8 +77,9 @@ class Run {
   private readonly context: RunContext;
 
   constructor(context: RunContext) {
-    const { guest, signal } = context;
+    const { guest, signal, crashed } = context;
     this.context = { ...context, guest: mortalGuest(guest, this.died.signal) };
+    crashed?.addEventListener("abort", () => this.died.abort(), { once: true });
     this.phases = context.phases ?? new Phases();
     this.stop = signal ? AbortSignal.any([signal, this.died.signal]) : this.died.signal;
     this.evidence = new Evidence(this.context, this.phases, this.died.signal);

@@ -597,6 +597,29 @@ describe("a kernel that crashes", () => {
     expect(performance.now() - began).toBeLessThan(4_000);
   });
 
+  it("is crashed at once when libvirt says so, whatever the console shows", async () => {
+    const crash = new AbortController();
+    guest.answers.push([
+      first,
+      {
+        stdout: "1..2\n",
+        hangs: "for ever",
+        then: () => {
+          witness.state = "crashed";
+          crash.abort();
+        },
+      },
+    ]);
+    const slow = plan.suites.map((suite) => ({ ...suite, caseTimeoutMs: 5_000, timeoutMs: 9_000 }));
+    const began = performance.now();
+    const { verdict } = await runSuites({
+      ...{ guest, witness, plan: { ...plan, suites: slow }, progress: silentProgress },
+      ...{ log: { write: () => undefined }, lastWordsMs: 50, crashed: crash.signal },
+    });
+    expect(verdict.reason).toMatch(/during suite first: libvirt reports that the guest crashed/);
+    expect(performance.now() - began).toBeLessThan(4_000);
+  });
+
   it.each([
     ["loading", "insmod"],
     ["unloading", "rmmod"],
