@@ -123,7 +123,28 @@ export const kernelFaults: readonly Fault[] = [
   crash(
     "kmalloc-double-free",
     "frees kmalloc()'s memory twice",
-    at("kernel BUG", "fault_kmalloc_double_free", "slab\\.c"),
+    at("slab corruption: Object already free", "fault_kmalloc_double_free", "slab\\.c"),
+  ),
+  crash(
+    "kmalloc-overrun",
+    "writes beyond the end of kmalloc()'s memory",
+    at(
+      "slab corruption: (?:Right|kmalloc) Redzone overwritten",
+      "fault_kmalloc_overrun",
+      "slab\\.c",
+    ),
+    { command: shell("kmalloc-overrun", insmod("kmalloc-overrun")) },
+  ),
+  crash(
+    "kmalloc-use-after-free",
+    "writes to kmalloc()'s memory that was freed, the kernel then looks at all of it",
+    /slab corruption: Poison overwritten/,
+    {
+      command: shell(
+        "kmalloc-use-after-free",
+        `${insmod("kmalloc-use-after-free")}; for each in /sys/kernel/slab/kmalloc-*64/validate; do echo 1 >$each; done`,
+      ),
+    },
   ),
   crash(
     "leak",

@@ -64,6 +64,27 @@ static noinline int fault_use_after_free(void)
 	return 0;
 }
 
+/* The kernel's own caches, which check themselves with slub_debug only. */
+static noinline int fault_kmalloc_overrun(void)
+{
+	object = kmalloc(OBJECT_SIZE, GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	object[OBJECT_SIZE] = 'x';
+	kfree(object);
+	return 0;
+}
+
+static noinline int fault_kmalloc_use_after_free(void)
+{
+	object = kmalloc(OBJECT_SIZE, GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	kfree(object);
+	object[8] = 'x';
+	return 0;
+}
+
 /* Of a kernel without slub_debug, only the free list is hardened. */
 static noinline int fault_kmalloc_double_free(void)
 {
@@ -97,6 +118,8 @@ const struct fault slab_faults[] = {
 	{ "slab-overrun", fault_slab_overrun },
 	{ "double-free", fault_double_free },
 	{ "use-after-free", fault_use_after_free },
+	{ "kmalloc-overrun", fault_kmalloc_overrun },
+	{ "kmalloc-use-after-free", fault_kmalloc_use_after_free },
 	{ "kmalloc-double-free", fault_kmalloc_double_free },
 	{ "leak", fault_leak },
 	{ "kmalloc-leak", fault_kmalloc_leak },
