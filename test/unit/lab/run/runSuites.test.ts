@@ -495,10 +495,11 @@ describe("a kernel that crashes", () => {
   });
 
   it("names the case that was under way, if the suite said so", async () => {
-    witness.console = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
+    const panic = "[    9.1] Kernel panic - not syncing: Fatal exception\r\n";
     const { verdict, suites } = await run({
       [first]: {
         stdout: "1..2\n# RUN a\nok 1 a\n# RUN pulls the plug\n",
+        then: () => (witness.console = panic),
         fails: new GuestError("lost", "connection lost"),
       },
     });
