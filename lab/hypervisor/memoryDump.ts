@@ -1,6 +1,6 @@
 /**
- * A guest's memory and registers as an ELF core file, written by QEMU (QMP: dump-guest-memory, with the
- * guest's own page tables, so that a debugger knows its addresses). The guest stands still meanwhile.
+ * A guest's memory and registers as an ELF core file, written by QEMU (QMP: dump-guest-memory), with the
+ * kernel's own addresses, so that a debugger knows them. The guest stands still meanwhile.
  */
 import { chmod, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname } from "node:path";
@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { monitor } from "./monitor.ts";
+import { addVirtualAddresses } from "./virtualCore.ts";
 
 const pollMs = 200;
 /** What the rest of the host may need meanwhile. */
@@ -37,10 +38,11 @@ export async function dumpMemory(
   await checkRoom(uri, domain, file);
   try {
     await monitor(uri, domain, "dump-guest-memory", {
-      ...{ paging: true, protocol: `file:${partial}`, detach: true, format: "elf" },
+      ...{ paging: false, protocol: `file:${partial}`, detach: true, format: "elf" },
     });
     await ended(uri, domain, until, deadlineMs, signal);
     await chmod(partial, 0o600);
+    await withVirtualAddresses(partial);
     await digHoles(partial, until, signal);
     const handle = await open(partial);
     await handle.sync();
@@ -85,6 +87,15 @@ async function ended(
       throw fault(`the memory of ${domain} was not written within ${deadlineMs / 1000} s${share}`);
     }
     await delay(pollMs, undefined, { signal });
+  }
+}
+
+async function withVirtualAddresses(file: string): Promise<void> {
+  try {
+    await addVirtualAddresses(file);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw fault(`the kernel's addresses can't be found: ${error.message}`);
   }
 }
 

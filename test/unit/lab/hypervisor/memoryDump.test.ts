@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { dumpMemory } from "../../../../lab/hypervisor/memoryDump.ts";
+import { qemuCore } from "./core.ts";
 
 let folder: string;
 let core: string;
@@ -20,9 +21,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A QEMU that writes 8 MiB of which the last byte is not zero, and then says this of its dump. */
+/** A QEMU that writes a core with 8 MiB of zeros behind it, and then says this of its dump. */
 async function qemu(dump: object, memory = 8 * mebibyte): Promise<void> {
   const file = join(folder, "virsh");
+  await writeFile(join(folder, "core"), qemuCore());
   await writeFile(
     file,
     `#!/bin/sh
@@ -32,7 +34,7 @@ case $request in
 *'"query-memory-size-summary"'*) echo '{"return":{"base-memory":${memory}}}' ;;
 *'"dump-guest-memory"'*)
   file=\${request##*file:}; file=\${file%%\\"*}
-  head -c $((8 * 1024 * 1024 - 1)) /dev/zero >"$file"; printf x >>"$file"; chmod 400 "$file"
+  { cat ${folder}/core; head -c ${8 * mebibyte} /dev/zero; } >"$file"; chmod 400 "$file"
   echo '{"return":{}}' ;;
 *'"query-dump"'*) echo '{"return":${JSON.stringify(dump)}}' ;;
 esac
@@ -50,14 +52,14 @@ describe("a dump of a guest's memory", () => {
     const bytes = await dumpMemory("test:///", "dev", core, 10_000);
     expect(await left()).toEqual(["memory-1.core"]);
     const { size, mode, blocks } = await stat(core);
-    expect(size).toBe(8 * mebibyte);
+    expect(size).toBeGreaterThan(8 * mebibyte);
     expect(mode & 0o777).toBe(0o600);
     expect(bytes).toBe(blocks * 512);
     expect(bytes).toBeLessThan(mebibyte);
     const calls = (await readFile(join(folder, "calls"), "utf8")).split("\n");
     const call = calls.find((line) => line.includes("dump-guest-memory")) ?? "";
     expect(JSON.parse(call)).toMatchObject({
-      arguments: { paging: true, detach: true, format: "elf", protocol: `file:${core}.partial` },
+      arguments: { paging: false, detach: true, format: "elf", protocol: `file:${core}.partial` },
     });
   });
 

@@ -1,0 +1,57 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { addVirtualAddresses } from "../../../../lab/hypervisor/virtualCore.ts";
+import { kernelBase, qemuCore } from "./core.ts";
+
+let folder: string;
+let file: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vexlab-core-"));
+  file = join(folder, "core");
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+/** What a debugger finds at an address. */
+function at(core: Buffer, address: bigint): string | undefined {
+  const from = Number(core.readBigUInt64LE(32));
+  for (let index = 0; index < core.readUInt16LE(56); index++) {
+    const header = core.subarray(from + index * 56);
+    const offset = address - header.readBigUInt64LE(16);
+    if (header.readUInt32LE(0) !== 1 || offset < 0n || offset >= header.readBigUInt64LE(32))
+      continue;
+    const place = Number(header.readBigUInt64LE(8) + offset);
+    return core.toString("latin1", place, place + 4);
+  }
+  return undefined;
+}
+
+test("a debugger finds what the kernel has at its addresses", async () => {
+  await writeFile(file, qemuCore());
+  // What lies side by side everywhere is one piece.
+  expect(await addVirtualAddresses(file)).toBe(2);
+  const core = await readFile(file);
+  expect(at(core, kernelBase)).toBe("code");
+  expect(at(core, kernelBase + 0x1000n)).toBe("data");
+  expect(at(core, kernelBase + 0x8000n)).toBe("code");
+  for (const nothing of [0x2000n, 0x9000n, 0xa000n])
+    expect(at(core, kernelBase + nothing)).toBeUndefined();
+  // What was there stays where it was.
+  const before = qemuCore();
+  expect(core.subarray(64, before.length).equals(before.subarray(64))).toBe(true);
+});
+
+test.each([
+  ["another file", Buffer.alloc(4096), "is no ELF file"],
+  ["one that was cut", qemuCore().subarray(0, 600), "ends too early"],
+  ["a machine without a kernel", emptied(), "has no page tables of a kernel"],
+])("%s is refused", async (_, content, message) => {
+  await writeFile(file, content);
+  await expect(addVirtualAddresses(file)).rejects.toThrow(message);
+});
+
+function emptied(): Buffer {
+  const core = qemuCore();
+  return core.fill(0, core.length - 16 * 4096);
+}
