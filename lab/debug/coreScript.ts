@@ -69,7 +69,10 @@ class KernelStack(gdb.Command):
         at = int(gdb.parse_and_eval("(unsigned long) $rsp"))
         end = (at | 0x3fff) + 1
         while at < end:
-            value = int(gdb.Value(at).cast(word.pointer()).dereference())
+            try:
+                value = int(gdb.Value(at).cast(word.pointer()).dereference())
+            except gdb.MemoryError:
+                return
             at += 8
             name = gdb.execute("info symbol %#x" % value, to_string=True)
             if value >> 31 != 0x1ffffffff or " in section .text" not in name:
