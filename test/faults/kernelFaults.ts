@@ -103,6 +103,12 @@ export const kernelFaults: readonly Fault[] = [
     "panic()",
     /case "panic": panic: fault: nothing goes any more, code N( \(modules\/report\.c:\d+\))?$/,
   ),
+  crash(
+    "panic-unannounced",
+    "… without the driver of the panic device",
+    /case "panic-unannounced": panic: fault: nothing goes any more, code N( \(modules\/report\.c:\d+\))?$/,
+    { command: shell("panic-unannounced", `rmmod pvpanic_mmio && ${insmod("panic")}`) },
+  ),
   crash("list-add-twice", "adds an entry to a list twice", /list_add corruption in fault_list_add/),
   crash("list-del-twice", "removes an entry twice", /list_del corruption in fault_list_del/),
   crash(
@@ -140,6 +146,7 @@ export const kernelFaults: readonly Fault[] = [
     "writes to kmalloc()'s memory that was freed, the kernel then looks at all of it",
     /slab corruption: Poison overwritten/,
     {
+      why: "named is who got the object next; who freed it is in the report's lines",
       command: shell(
         "kmalloc-use-after-free",
         `${insmod("kmalloc-use-after-free")}; for each in /sys/kernel/slab/kmalloc-*64/validate; do echo 1 >$each; done`,
