@@ -2,7 +2,14 @@
 const page = 4096;
 const memoryPages = 16;
 /** Pages of page tables and of what they show. */
-const [root, user, directories, middle, tables, code, data] = [1, 2, 3, 4, 5, 6, 7] as const;
+const [root, directories, middle, tables, code, data] = [1, 2, 3, 4, 5, 6] as const;
+/** A processor that runs a program sees less of the kernel. */
+const [userRoot, userDirectories, userMiddle, userTables] = [7, 8, 9, 10] as const;
+/** The memory is in two places of the file. */
+const gapBytes = 100;
+const split = data * page;
+
+export const coreHeaders = 3;
 
 export const kernelBase = 0xffffffff80000000n;
 
@@ -20,23 +27,31 @@ export function qemuCore(): Buffer {
   // Not beside it, and a device, and not present.
   entry(tables, 8, code);
   entry(tables, 9, 4096);
-  memory.writeBigUInt64LE(0x7000n, tables * page + 80);
-  // Of a program: nothing of the kernel but this.
-  entry(user, 0, directories);
+  memory.writeBigUInt64LE(0x7000n, tables * page + 12 * 8);
+  entry(userRoot, 511, userDirectories);
+  entry(userDirectories, 510, userMiddle);
+  entry(userMiddle, 0, userTables);
+  entry(userTables, 0, code);
+  entry(userRoot, 0, directories);
   memory.write("code", code * page);
   memory.write("data", data * page);
+  // Two pages that lie side by side everywhere.
+  entry(tables, 10, 11);
+  entry(tables, 11, 12);
+  memory.write("next", 12 * page);
 
-  const notes = Buffer.concat([note("CORE", 1, Buffer.alloc(336)), state(user), state(root)]);
+  const notes = Buffer.concat([note("CORE", 1, Buffer.alloc(336)), state(userRoot), state(root)]);
   const header = Buffer.alloc(64);
   header.writeUInt32BE(0x7f454c46, 0);
   header.writeBigUInt64LE(64n, 32);
   header.writeUInt16LE(56, 54);
-  header.writeUInt16LE(2, 56);
-  const notesAt = 64 + 2 * 56;
+  header.writeUInt16LE(coreHeaders, 56);
+  const notesAt = 64 + coreHeaders * 56;
   const memoryAt = notesAt + notes.length;
   return Buffer.concat([
-    ...[header, program(4, notesAt, 0, notes.length), program(1, memoryAt, 0, memory.length)],
-    ...[notes, memory],
+    ...[header, program(4, notesAt, 0, notes.length), program(1, memoryAt, 0, split)],
+    program(1, memoryAt + split + gapBytes, split, memory.length - split),
+    ...[notes, memory.subarray(0, split), Buffer.alloc(gapBytes), memory.subarray(split)],
   ]);
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { dumpMemory } from "../../../../lab/hypervisor/memoryDump.ts";
-import { qemuCore } from "./core.ts";
+import { coreHeaders, qemuCore } from "./core.ts";
 
 let folder: string;
 let core: string;
@@ -49,6 +49,7 @@ describe("a dump of a guest's memory", () => {
     expect(await left()).toEqual(["memory-1.core"]);
     const { size, mode, blocks } = await stat(core);
     expect(size).toBeGreaterThan(8 * mebibyte);
+    expect((await readFile(core)).readUInt16LE(56)).toBeGreaterThan(coreHeaders);
     expect(mode & 0o777).toBe(0o600);
     expect(bytes).toBe(blocks * 512);
     expect(bytes).toBeLessThan(mebibyte);
