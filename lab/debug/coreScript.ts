@@ -22,7 +22,7 @@ const quoted = (text: string): string => JSON.stringify(text);
  * the modules' own debug information (include/linux/module.h: core_layout until 6.3, then mem[]).
  */
 const loadModules = `\
-import gdb
+import atexit, gdb, os, struct, tempfile
 
 def loaded():
     kind = gdb.lookup_type("struct module")
@@ -41,6 +41,29 @@ def code_of(module):
     names = [f.name for f in module.type.fields()]
     return int(module["core_layout"]["base"] if "core_layout" in names else module["mem"][0]["base"])
 
+# gdb gives all sections of a file that is not linked one address for their lines: so they get theirs in
+# a copy. Code is laid out as layout_sections() of the kernel does; the others lie where nothing is.
+def placed(file, end):
+    with open(file, "rb") as original:
+        elf = bytearray(original.read())
+    at, = struct.unpack_from("<Q", elf, 0x28)
+    size, count, names = struct.unpack_from("<HHH", elf, 0x3a)
+    heads = [struct.unpack_from("<IIQQQQIIQQ", elf, at + n * size) for n in range(count)]
+    elsewhere = 0
+    for n, (name, _, flags, _, _, length, _, _, align, _) in enumerate(heads):
+        if not flags & 2:
+            continue
+        address = elsewhere = elsewhere + (1 << 32)
+        if flags & 4 and not elf.startswith(b".init", heads[names][4] + name):
+            address = -(-end // max(align, 1)) * max(align, 1)
+            end = address + length
+        struct.pack_into("<Q", elf, at + n * size + 16, address)
+    copy = tempfile.NamedTemporaryFile(prefix="vexlab-", suffix=".ko", delete=False)
+    with copy:
+        copy.write(elf)
+    atexit.register(os.unlink, copy.name)
+    return copy.name
+
 found = {}
 for file in files.values():
     try:
@@ -53,7 +76,7 @@ for file in files.values():
         break
 for name, file in files.items():
     if name in found:
-        gdb.execute("add-symbol-file %s %#x" % (file, found[name]), to_string=True)
+        gdb.execute("add-symbol-file %s -o 0" % placed(file, found[name]), to_string=True)
         print("vexlab: module %s at %#x" % (name, found[name]))
     else:
         print("vexlab: module %s was not loaded" % name)
@@ -78,7 +101,7 @@ class KernelStack(gdb.Command):
             if value >> 31 != 0x1ffffffff or " in section .text" not in name:
                 continue
             line = gdb.find_pc_line(value - 1)
-            source = " %s:%d" % (line.symtab.filename, line.line) if line.symtab else ""
+            source = " %s:%d" % (line.symtab.fullname(), line.line) if line.symtab else ""
             print("%#x %s%s" % (value, name.split(" in section")[0], source))
 
 KernelStack()
@@ -92,7 +115,7 @@ export function coreScript({ kernel, core, tree, modules }: CoreFiles): string {
   return [
     ...["set confirm off", "set pagination off", "set architecture i386:x86-64"],
     `set substitute-path ${buildMount} ${tree}`,
-    ...[`file ${kernel}`, `core-file ${core}`],
+    ...[`symbol-file ${kernel}`, `core-file ${core}`],
     ...["python", `files = {${entries.join(", ")}}`, loadModules.trimEnd(), "end"],
     "",
   ].join("\n");

@@ -13,7 +13,7 @@ it("opens the core with the kernel's symbols and finds the modules and their sou
   const lines = coreScript(files).split("\n");
   const order = [
     `set substitute-path ${buildMount} /builds/tree`,
-    "file /r/memory-1.vmlinux",
+    "symbol-file /r/memory-1.vmlinux",
     "core-file /r/memory-1.core",
     "python",
     'files = {"hello_fs": "/builds/tree/kernel/hello-fs.ko"}',

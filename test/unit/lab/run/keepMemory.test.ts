@@ -45,7 +45,7 @@ test("is opened by one command, which is logged", async () => {
   const name = join(folder, "memory-2");
   expect(dump).toMatchObject({ file: `${name}.core`, open: `gdb -x ${name}.gdb` });
   const script = await readFile(`${name}.gdb`, "utf8");
-  expect(script).toContain(`file ${name}.vmlinux\ncore-file ${name}.core\n`);
+  expect(script).toContain(`symbol-file ${name}.vmlinux\ncore-file ${name}.core\n`);
   expect(script).toContain('files = {"hello": "/tree/hello.ko"}');
   expect((await readFile(`${name}.vmlinux`)).subarray(0, 4).toString("latin1")).toBe("\x7fELF");
   expect(log.join("\n")).toContain(`open it: gdb -x ${name}.gdb`);
