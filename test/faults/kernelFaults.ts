@@ -170,7 +170,7 @@ export const kernelFaults: readonly Fault[] = [
       on: {
         "6.12": { verdict: ["hung", "crashed"], reason: /stack-overflow/ },
       },
-      why: "6.12 says nothing when its stack overflows in an emulated guest, and does not answer",
+      why: "6.12 says nothing when its stack overflows in an emulated guest, and does not answer; its panic device may",
     },
   ),
   crash("out-of-memory", "takes all memory", /out of memory in fault_out_of_memory \[faults\]/, {
