@@ -34,7 +34,7 @@ export interface Outcome {
   /** The files that the run left for others to read, by name. */
   readonly files: Readonly<Record<string, string>>;
   /** What gdb finds in the guest's memory, if that was to be kept. */
-  readonly memory: string;
+  readonly memory?: string;
   /** Guests that were not there before. */
   readonly left: readonly string[];
 }

@@ -63,10 +63,9 @@ export function judgeTold(fault: Fault, outcome: Outcome, kernel: string, slack 
   }
 
   function wrongMemory(): string[] {
-    if (fault.inMemory === undefined || fault.inMemory.test(outcome.memory)) return [];
-    return [
-      `gdb finds no ${String(fault.inMemory)} in memory: ${outcome.memory || "none is kept"}`,
-    ];
+    const { memory = "" } = outcome;
+    if (fault.inMemory === undefined || fault.inMemory.test(memory)) return [];
+    return [`gdb finds no ${String(fault.inMemory)} in memory: ${memory || "none is kept"}`];
   }
 
   function late(): string[] {
