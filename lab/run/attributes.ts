@@ -27,8 +27,7 @@ export interface Attributes {
 // The lines are trimmed before: expressions that look for an end of spaces take a line's length squared.
 const announcedLine = /^RUN\s+(\S.*)$/;
 const tagsLine = /^tags:\s+(\S.*)$/;
-const measureLine =
-  /^measure:\s+([A-Za-z][\w.-]*)=([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s+(\S.*)$/;
+const measureLine = /^measure:\s+([A-Za-z][\w.-]*)=([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s+(\S.*)$/;
 const selectedLine = /^selected:\s+(\d{1,9}) of (\d{1,9})$/;
 
 /** Takes a case's diagnostic lines apart. */
