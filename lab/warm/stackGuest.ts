@@ -195,11 +195,14 @@ export async function warmStart(
   signal?: AbortSignal,
 ): Promise<StartOutcome> {
   await imageOf(guest);
+  let touched = false;
   let described: StackDefinition | undefined;
-  // Its processors and its memory are needed for booting the one that is saved.
-  const off = powerOff(guest);
   try {
-    described = await describeStack(guest).finally(() => off);
+    // A guest that can't be saved is not disturbed: it may be in the middle of its first boot.
+    described = await describeStack(guest);
+    // Its processors and its memory are needed for booting the one that is saved.
+    await powerOff(guest);
+    touched = true;
     const warm = await ensureWarmImage(guest, described, progress, {
       replacesDisks: true,
       signal,
@@ -210,7 +213,7 @@ export async function warmStart(
     if (signal?.aborted || !(error instanceof Error)) throw error;
     const reason = error.message.split("\n")[0] ?? error.message;
     progress.line(`no warm start: ${reason}; booting cold`);
-    if (described) {
+    if (touched && described) {
       await powerOff(guest);
       await freshDisks(guest, described);
     }
