@@ -4,11 +4,12 @@
  *     inside.ts reset ROUNDS   seconds from a reset's start to a command's output, as a JSON list
  *     inside.ts four ROUNDS    JSON object: seconds of one fork and of four, MB of each of the four
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { knownGuest } from "../cli/knownGuest.ts";
 import { controlSocket, domainNameOf, places } from "../lab/config/places.ts";
 import { ControlSession } from "../lab/guest/controlSession.ts";
 import { resultsFolder } from "../lab/build/results.ts";
+import { processIds } from "../lab/hypervisor/processes.ts";
 import { silentProgress, terminalProgress } from "../lab/report/progress.ts";
 import { forkBase, startSibling, type Guest, type Sibling } from "../lab/warm/sibling.ts";
 import { warmStart } from "../lab/warm/stackGuest.ts";
@@ -78,7 +79,7 @@ async function forks(count: number): Promise<Record<"one" | "four" | "memory", n
 
 /** What the process of a domain has for itself alone: proc(5), smaps_rollup. */
 async function ownMegabytes(domain: string): Promise<number> {
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds()) {
     const argv = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (!argv.split("\0").some((word) => word.startsWith(`guest=${domain},`))) continue;
     const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");

@@ -4,9 +4,10 @@
  * has no lock on the stack yet. A Pulumi that a user runs is not touched.
  */
 import { existsSync } from "node:fs";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { faultFileVariable } from "../lab/config/programFault.ts";
+import { processIds } from "../lab/hypervisor/processes.ts";
 
 const pollMs = 50;
 /** What it has begun it still does and writes down. */
@@ -19,7 +20,7 @@ const killedMs = 5_000;
  */
 export async function orphansOf(checkout: string, stack: string): Promise<number[]> {
   const found: number[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds()) {
     const words = await wordsIn(`/proc/${pid}/cmdline`);
     const option = words.indexOf("--stack");
     const changes = words.slice(0, option).some((word) => word === "up" || word === "destroy");
@@ -39,7 +40,7 @@ export async function orphansOf(checkout: string, stack: string): Promise<number
  */
 export async function endRemains(faults: string): Promise<number[]> {
   const ended: number[] = [];
-  for (const name of (await readdir("/proc")).filter((each) => /^\d+$/.test(each))) {
+  for (const name of await processIds()) {
     const variables = await wordsIn(`/proc/${name}/environ`);
     if (!variables.some((each) => each.startsWith(`${faultFileVariable}=${faults}/`))) continue;
     const session = await sessionOf(name);

@@ -13,11 +13,16 @@ export function saysDiskFull(output: string): boolean {
   return /[:'] ?(?:No space left on device|Disk quota exceeded)'?$/m.test(output);
 }
 
+/** Bytes that a user may still write where a file or folder is. @throws Error when there is none */
+export async function freeBytes(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}
+
 /** How much a user may still write where a file or folder is or would be, for a person. */
 export async function freeSpace(path: string): Promise<string> {
   try {
-    const { bavail, bsize } = await statfs(path);
-    return `${bavail * bsize} bytes`;
+    return `${await freeBytes(path)} bytes`;
   } catch (error) {
     const absent = ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");
     return absent && path !== dirname(path) ? freeSpace(dirname(path)) : "unknown space";

@@ -3,7 +3,7 @@
  * then goes on in a new file, and the full one is FILE.0.
  */
 import type { Stats } from "node:fs";
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { openIfAny, statIfAny } from "./consoleFile.ts";
 
 /** A place in a console. */
 export interface ConsoleMark {
@@ -17,13 +17,9 @@ const identityOf = ({ ino, birthtimeMs }: Stats): string => `${ino} ${birthtimeM
 
 /** The console's end as it is now. */
 export async function consoleMark(file: string): Promise<ConsoleMark> {
-  try {
-    const found = await stat(file);
-    return { identity: identityOf(found), size: found.size };
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { identity: undefined, size: 0 };
-  }
+  const found = await statIfAny(file);
+  if (found === undefined) return { identity: undefined, size: 0 };
+  return { identity: identityOf(found), size: found.size };
 }
 
 /** The last bytes of what has come since the mark, at most so many. */
@@ -43,13 +39,8 @@ async function part(
   mark: ConsoleMark,
   most: number,
 ): Promise<{ readonly identity: string | undefined; readonly content: Buffer }> {
-  let file: FileHandle;
-  try {
-    file = await open(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    return { identity: undefined, content: Buffer.alloc(0) };
-  }
+  const file = await openIfAny(path);
+  if (file === undefined) return { identity: undefined, content: Buffer.alloc(0) };
   try {
     const found = await file.stat();
     const identity = identityOf(found);

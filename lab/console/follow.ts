@@ -1,6 +1,7 @@
-import { open, stat, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openIfAny, statIfAny } from "./consoleFile.ts";
 
 /** Polled, because inotify does not tell of changes by another host on a network file system. */
 const pollMs = 100;
@@ -63,23 +64,5 @@ async function* textOf(
     position += bytesRead;
     const text = decoder.write(buffer.subarray(0, bytesRead));
     if (text !== "") yield { kind: "text", text };
-  }
-}
-
-async function statIfAny(file: string): Promise<{ ino: number } | undefined> {
-  try {
-    return await stat(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-async function openIfAny(file: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(file, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
   }
 }

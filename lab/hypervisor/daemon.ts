@@ -10,15 +10,14 @@
  * without root's capabilities. Options and files: libvirtd(8), qemu.conf of libvirt.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
-import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import writeFileAtomic from "write-file-atomic";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { daemonFolder } from "../config/places.ts";
+import { accepts } from "./listener.ts";
 
 /*
  * A guest may print for ever, and QEMU would write it all: so its serial console, and QEMU's own log,
@@ -65,7 +64,7 @@ function socketFolder(folder: string): string {
  */
 export async function startDaemon(folder: string = daemonFolder()): Promise<{ started: boolean }> {
   checkPathLength(folder);
-  if (await answers(folder)) return { started: false };
+  if (await accepts({ path: daemonSocket(folder) })) return { started: false };
   for (const part of [socketFolder(folder), join(folder, "libvirt"), join(folder, "runtime")]) {
     await mkdir(part, { recursive: true, mode: 0o700 });
   }
@@ -117,7 +116,7 @@ async function answered(folder: string, daemon: ChildProcess): Promise<void> {
   daemon.once("error", (error) => (ended = error.message));
   daemon.once("exit", (code, signal) => (ended = `it ended with ${code ?? signal ?? "an error"}`));
   const deadline = Date.now() + START_DEADLINE_MS;
-  while (!(await answers(folder))) {
+  while (!(await accepts({ path: daemonSocket(folder) }))) {
     const gone = ended !== undefined && (await runningPid(folder)) === undefined;
     if (gone || Date.now() > deadline) {
       throw new LabError(
@@ -176,19 +175,6 @@ async function stopLogDaemon(folder: string): Promise<void> {
       process.kill(pid, "SIGTERM");
   } catch {
     // It doesn't run.
-  }
-}
-
-/** Whether something accepts connections on the daemon's socket. */
-async function answers(folder: string): Promise<boolean> {
-  const socket = connect(daemonSocket(folder));
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
   }
 }
 

@@ -3,9 +3,10 @@
  * that a debugger knows them. The guest stands still meanwhile. QEMU is asked by libvirt's own dump: one
  * that it has not begun itself makes libvirtd 9.0 crash when QEMU reports its end.
  */
-import { chmod, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { chmod, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { execa } from "execa";
+import { freeBytes } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { monitor } from "./monitor.ts";
 import { addVirtualAddresses } from "./virtualCore.ts";
@@ -47,8 +48,7 @@ export async function dumpMemory(
 async function checkRoom(uri: string, domain: string, file: string): Promise<void> {
   const summary = await monitor(uri, domain, "query-memory-size-summary");
   const needed = Number((summary as Record<string, unknown>)["base-memory"]);
-  const { bavail, bsize } = await statfs(dirname(file));
-  const free = bavail * bsize;
+  const free = await freeBytes(dirname(file));
   if (free >= needed + spareBytes) return;
   const mib = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
   throw fault(

@@ -3,10 +3,11 @@
  * initrd, the root disk and the sysroot. Everything happens in one folder of the cache with a
  * temporary name, which gets its final name last.
  */
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import writeFileAtomic from "write-file-atomic";
+import { freeBytes } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Progress } from "../report/progress.ts";
 import { archiveOptions, packageArchive } from "./archive.ts";
@@ -38,8 +39,7 @@ export const formatBytes = (bytes: number): string =>
  * @throws LabError when the file system of the folder has fewer bytes free than needed
  */
 export async function checkDiskSpace(folder: string, needed: number, what: string): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  const free = bavail * bsize;
+  const free = await freeBytes(folder);
   if (free < needed)
     throw new LabError(
       `${what} needs ${formatBytes(needed)} of disk while it is built, and ${folder} has ${formatBytes(free)} free`,

@@ -1,6 +1,6 @@
 /** The memory of a guest that crashed or hung, kept with the run's results for a debugger. */
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import writeFileAtomic from "write-file-atomic";
 import { LabError } from "../config/errors.ts";
 import { coreScript } from "../debug/coreScript.ts";
 import { readKallsyms } from "../debug/loadedModule.ts";
@@ -75,8 +75,8 @@ export async function keepMemory(
     const kernel = `${name}.vmlinux`;
     const script = `${name}.gdb`;
     if (kallsyms === "") return `gdb --core ${core}`;
-    await writeFile(kernel, kernelSymbolFile(parseKallsyms(kallsyms)));
-    await writeFile(script, coreScript({ kernel, core, tree, modules }));
+    await writeFileAtomic(kernel, kernelSymbolFile(parseKallsyms(kallsyms)));
+    await writeFileAtomic(script, coreScript({ kernel, core, tree, modules }));
     return `gdb -x ${script}`;
   }
 }

@@ -46,12 +46,13 @@ export function isBrokenTaint(taint: number): boolean {
 }
 
 // One command, and the shell's own means where they do, because each process costs an emulated guest
-// some 50 ms. (dash reads one byte at a time, of which a file of /proc/sys gives only the first.) Writes the new marker, prints release, taint, a line of module
-// names, then, when there is an old
-// marker, what the kernel log holds after it (all of it when that has been overwritten) up to the new
-// one; with priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as
-// raw when it reads /dev/kmsg is not the priority: so by syslog(2).) The first time, it lets the keyboard
-// ask the kernel what it does, for when nothing else in the guest answers, and an oops be a panic.
+// some 50 ms. (dash reads one byte at a time, of which a file of /proc/sys gives only the first.)
+//
+// Writes the new marker, prints release, taint, a line of module names, then, when there is an old marker,
+// what the kernel log holds after it (all of it when that has been overwritten) up to the new one; with
+// priorities, which tell the kernel's own words from a program's. (What dmesg 2.38 gives as raw when it
+// reads /dev/kmsg is not the priority: so by syslog(2).) The first time, it lets the keyboard ask
+// the kernel what it does, for when nothing else in the guest answers, and an oops be a panic.
 const script = `
 echo "$2" >/dev/kmsg
 cat /proc/sys/kernel/osrelease /proc/sys/kernel/tainted

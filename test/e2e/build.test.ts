@@ -4,7 +4,7 @@
  * The image is the one that the other end-to-end tests use, made when the cache doesn't have it.
  */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import { parseModinfo } from "../../lab/build/elf.ts";
 import { hostBuilder } from "../../lab/build/hostBuild.ts";
 import type { BuildResult } from "../../lab/build/result.ts";
 import { ExitCode } from "../../lab/config/errors.ts";
+import { processIds } from "../../lab/hypervisor/processes.ts";
 import { ensureImage, type Image } from "../../lab/image/image.ts";
 import { silentProgress, terminalProgress } from "../../lab/report/progress.ts";
 
@@ -113,7 +114,7 @@ const made = async ({ logFile }: BuildResult): Promise<string[]> =>
 
 /** Whether a process of the sandbox with this word in its command line still runs. */
 async function runs(word: string): Promise<boolean> {
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds()) {
     const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (line.split("\0").includes(word)) return true;
   }

@@ -10,6 +10,7 @@ import { daemonFolder, places } from "../../lab/config/places.ts";
 import { makeKeyPair } from "../../lab/guest/ed25519.ts";
 import { GuestSession } from "../../lab/guest/session.ts";
 import { fullLogBytes } from "../../lab/hypervisor/daemon.ts";
+import { processIds } from "../../lab/hypervisor/processes.ts";
 import { Checkout, expectExit } from "./support/checkout.ts";
 
 const sshPort = 2984;
@@ -62,7 +63,7 @@ async function asRoot(script: string): Promise<string> {
 
 /** QEMU's process of the stack's own guest. */
 async function qemu(): Promise<{ readonly pid: number; readonly words: readonly string[] }> {
-  for (const name of (await readdir("/proc")).filter((each) => /^\d+$/.test(each))) {
+  for (const name of await processIds()) {
     const text = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
     const words = text.split("\0");
     const isOurs = words.some((word) => word.startsWith("guest=vexlab-ci,"));

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { daemonFolder, places } from "../../lab/config/places.ts";
+import { processIds } from "../../lab/hypervisor/processes.ts";
 import type { Checkout } from "../e2e/support/checkout.ts";
 
 export interface HostUse {
@@ -50,7 +51,7 @@ async function ownMemory(pid: string): Promise<number> {
 
 async function guestsOf(checkout: Checkout): Promise<number> {
   let guests = 0;
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds()) {
     const argv = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (argv.startsWith("/usr/bin/qemu-system") && argv.includes(checkout.folder)) guests++;
   }

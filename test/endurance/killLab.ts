@@ -3,12 +3,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, open, readdir, readFile, readlink, rm } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { daemonFolder, places } from "../../lab/config/places.ts";
+import { accepts } from "../../lab/hypervisor/listener.ts";
+import { processIds } from "../../lab/hypervisor/processes.ts";
 import { Checkout, expectExit, type Ended } from "../e2e/support/checkout.ts";
 
 const stack = "ci";
@@ -140,7 +141,8 @@ export class KillLab {
       );
       const free = await execa("flock", ["--nonblock", ours, "true"], { reject: false });
       if (existsSync(ours) && free.exitCode !== 0) left.push(`lock ${ours}`);
-      if (await accepts(this.sshPort)) left.push(`port ${this.sshPort}`);
+      if (await accepts({ port: this.sshPort, host: "127.0.0.1" }))
+        left.push(`port ${this.sshPort}`);
       const faults = await readdir(checkout.path(".vexlab/faults")).catch(() => []);
       left.push(...faults.map((name) => `fault ${name}`));
       // What tsx has translated, which it keeps, and the sockets of providers that were killed.
@@ -170,7 +172,7 @@ export class KillLab {
   private async processes(): Promise<{ readonly pid: number; readonly argv: string }[]> {
     const { folder } = this.checkout;
     const found: { pid: number; argv: string }[] = [];
-    for (const name of (await readdir("/proc")).filter((each) => /^\d+$/.test(each))) {
+    for (const name of await processIds()) {
       const text = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
       const cwd = await readlink(`/proc/${name}/cwd`).catch(() => "");
       const argv = text.replaceAll("\0", " ").trim();
@@ -188,17 +190,5 @@ async function settled(look: () => Promise<string[]>): Promise<string[]> {
     const left = await look();
     if (left.length === 0 || performance.now() > until) return left;
     await sleep(200);
-  }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
-  try {
-    await once(socket, "connect");
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
   }
 }

@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { daemonFolder, places } from "../../lab/config/places.ts";
 import { connectionUri } from "../../lab/hypervisor/connection.ts";
 import { monitor } from "../../lab/hypervisor/monitor.ts";
+import { processIds } from "../../lab/hypervisor/processes.ts";
 import { domainNames } from "../../lab/hypervisor/virsh.ts";
 import type { RunReport } from "../../lab/run/verdict.ts";
 import { Checkout, expectExit, type Ended } from "../e2e/support/checkout.ts";
@@ -238,7 +239,7 @@ export class FaultLab {
   /** The processes of the stack's forks. */
   private async forks(): Promise<number[]> {
     const found: number[] = [];
-    for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    for (const pid of await processIds()) {
       const words = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
       const isFork = words.includes(`guest=vexlab-${stack}-fork-`);
       if (isFork && words.includes(this.checkout.folder)) found.push(Number(pid));

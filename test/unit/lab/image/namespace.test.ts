@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { processIds } from "../../../../lab/hypervisor/processes.ts";
 import { removeFolders, runAsRoot } from "../../../../lab/image/namespace.ts";
 
 let folder: string;
@@ -16,7 +17,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 /** Processes with this argument on their command line. */
 async function processesWith(argument: string): Promise<string[]> {
   const found = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+  for (const pid of await processIds()) {
     const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
     if (line.split("\0").includes(argument)) found.push(pid);
   }
