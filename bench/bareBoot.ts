@@ -18,13 +18,15 @@ interface BareBoot {
   readonly image: Pick<Image, "kernel" | "initrd" | "rootDisk">;
   readonly cloudInit: Buffer;
   readonly key: string;
+  /** Words of the kernel's command line beside those that every guest here needs. */
+  readonly kernelParameters?: readonly string[];
   /** A line of the console to wait for before logging in. */
   readonly announcement?: string;
 }
 
 /** Seconds from the start of QEMU to the output of a command over SSH. */
 export async function bareBoot(lab: Lab, boot: BareBoot): Promise<number> {
-  const { image, announcement } = boot;
+  const { image, announcement, kernelParameters: words = [] } = boot;
   const folder = lab.checkout.path("bare");
   await mkdir(folder);
   const file = (name: string): string => join(folder, name);
@@ -40,7 +42,7 @@ export async function bareBoot(lab: Lab, boot: BareBoot): Promise<number> {
     ...["-machine", `pc,accel=${lab.accelerator}`, ...cpu],
     ...["-smp", "2", "-m", "2G", "-display", "none", "-nodefaults"],
     ...["-kernel", image.kernel, "-initrd", image.initrd],
-    ...["-append", "root=/dev/vda rw console=ttyS0 no_timer_check"],
+    ...["-append", ["root=/dev/vda rw console=ttyS0 no_timer_check", ...words].join(" ")],
     ...["-drive", `file=${file("root.qcow2")},if=virtio,format=qcow2`],
     ...["-drive", `file=${file("test.qcow2")},if=virtio,format=qcow2`],
     ...["-drive", `file=${file("cloud-init.img")},if=virtio,format=raw,readonly=on`],

@@ -17,7 +17,8 @@ export async function cold(lab: Lab): Promise<Finding[]> {
     ours.push((await lab.timedUp("off")).ready);
     await lab.down();
     say(`our image by QEMU alone, round ${round} of ${coldRounds}`);
-    bare.push(await bareBoot(lab, { image, cloudInit, key, announcement: "VEXLAB-READY" }));
+    const own = { image, cloudInit, key, announcement: "VEXLAB-READY" };
+    bare.push(await bareBoot(lab, { ...own, kernelParameters: ["norandmaps"] }));
   }
   const theirs = await stockSeconds(lab);
   return [

@@ -112,12 +112,18 @@ export class VirtualMachine extends pulumi.ComponentResource {
   }
 }
 
+/**
+ * What an emulated guest is given beside it: the kernel's check that timer interrupts come in time
+ * panics on a busy host; and QEMU keeps translated code by its address, so that with random ones each
+ * program that starts is translated anew, which takes it three times as long.
+ */
+const emulated = ["no_timer_check", "norandmaps"];
+
 /** Kernel parameters: Documentation/admin-guide/kernel-parameters.txt. */
 function kernelParameters(accelerator: Accelerator, debugged: boolean): string[] {
   return [
     ...["root=/dev/vda", "rw", "console=ttyS0"],
-    // The kernel's check that timer interrupts come in time panics in an emulated guest on a busy host.
-    ...(accelerator === "tcg" ? ["no_timer_check"] : []),
+    ...(accelerator === "tcg" ? emulated : []),
     // gdb needs the addresses of the symbol table.
     ...(debugged ? ["nokaslr"] : []),
   ];

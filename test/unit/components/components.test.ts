@@ -192,10 +192,15 @@ describe("VirtualMachine", () => {
 
   test("KVM uses the host's processor", async () => {
     await valueOf(new VirtualMachine("machine", { ...machineArgs, accelerator: "kvm" }).domainId);
-    expect(only(declared, DOMAIN).inputs).toMatchObject({
-      type: "kvm",
-      cpu: { mode: "host-passthrough" },
-    });
+    const { inputs } = only(declared, DOMAIN);
+    expect(inputs).toMatchObject({ type: "kvm", cpu: { mode: "host-passthrough" } });
+    expect((inputs["xml"] as { xslt: string }).xslt).not.toContain("norandmaps");
+  });
+
+  test("an emulated guest has no random addresses, which would be translated again and again", async () => {
+    await valueOf(new VirtualMachine("machine", machineArgs).domainId);
+    const { xslt } = only(declared, DOMAIN).inputs["xml"] as { xslt: string };
+    expect(xslt).toMatch(/console=ttyS0 .*norandmaps</);
   });
 
   test("the kernel gets the words of the stack after vexlab's own", async () => {
