@@ -38,6 +38,23 @@ it("keeps Pulumi's stack frames in their package, which Node can format", async 
   expect(stdout).not.toMatch(/node_modules\/@pulumi\/resource\.ts/);
 }, 30_000);
 
+it("leaves unloaded what Pulumi needs for functions that run in a cloud", async () => {
+  const { stdout } = await execa(process.execPath, [
+    "--import=./toolchain/programPreload.js",
+    "--input-type=module",
+    "--eval",
+    `import { createRequire } from "node:module";
+     const require = createRequire(process.cwd() + "/index.ts");
+     const pulumi = require("@pulumi/pulumi");
+     const loaded = () => Object.keys(require.cache).filter((file) => /\\/(typescript|arborist|automation)\\//.test(file)
+       && require.cache[file].children.length > 0).length;
+     console.log(loaded());
+     console.log(typeof pulumi.automation.LocalWorkspace, loaded() > 0);
+     console.log(await pulumi.runtime.serializeFunction(() => 42).then(({ text }) => text.includes("42")));`,
+  ]);
+  expect(stdout.split("\n")).toEqual(["0", "function true", "true"]);
+}, 30_000);
+
 describe("the program's file", () => {
   let checkout: string;
   const bundle = (): string => join(checkout, ".vexlab/program/pulumi.mjs");
@@ -55,8 +72,8 @@ describe("the program's file", () => {
       await mkdir(join(checkout, folder), { recursive: true });
     for (const file of ["index.ts", "package-lock.json", "lab/deep/one.ts"])
       await writeFile(join(checkout, file), "");
-    const preload = "toolchain/programPreload.js";
-    await copyFile(preload, join(checkout, preload));
+    for (const file of ["toolchain/programPreload.js", "toolchain/lazyPackage.js"])
+      await copyFile(file, join(checkout, file));
     await symlink(join(process.cwd(), "node_modules"), join(checkout, "node_modules"));
     await writeFile(bundle(), "");
     const later = Date.now() / 1000 + 10;
