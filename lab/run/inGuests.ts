@@ -182,6 +182,7 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
       panicOnOops: panics(request.panicOnOops, open),
       decode: decoder(request, modules, log),
       ...(signal && { signal }),
+      ...(request.lastWordsMs !== undefined && { lastWordsMs: request.lastWordsMs }),
     });
     const retried = open.instead && [{ reason: open.instead, suites: plan.suites.map(nameOf) }];
     const broken = isBroken(outcome.verdict) && !signal?.aborted;

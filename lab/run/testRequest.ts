@@ -37,4 +37,6 @@ export interface TestRequest {
   readonly dumpMemory?: boolean;
   /** In which guests an oops ends in a panic. */
   readonly panicOnOops: PanicMode;
+  /** Milliseconds that a dying kernel gets for its last words on the console; default 5 s. */
+  readonly lastWordsMs?: number;
 }

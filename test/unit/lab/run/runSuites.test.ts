@@ -359,6 +359,7 @@ describe("deadlines", () => {
       progress: silentProgress,
       log: { write: () => undefined },
       witness,
+      askLimits: { commandMs: 100, answerMs: 60, silentMs: 5 },
     });
     expect(suites[0]?.ending).toBe("suiteTimeout");
     expect(suites[0]?.cases.at(-1)?.diagnostics.at(-1)).toMatch(/did not end within 0\.1 s/);

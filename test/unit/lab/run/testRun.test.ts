@@ -56,6 +56,7 @@ beforeEach(async () => {
     results: join(folder, "results"),
     stopAfter: false,
     panicOnOops: "never",
+    lastWordsMs: 50,
   };
 });
 afterEach(() => rm(folder, { recursive: true }));
@@ -216,7 +217,7 @@ describe("several suites at once", () => {
         { reason: expect.stringContaining("connection 1 lost") as string, suites: ["b", "c", "d"] },
       ]);
       expect(await readFile(report.files.log, "utf8")).toContain("in another guest again: b, c, d");
-    }, 15_000);
+    });
 
     it("are not run a third time", async () => {
       const twice = losing("b", 1, 2, 3);
@@ -228,7 +229,7 @@ describe("several suites at once", () => {
       expect(report.suites.map(({ ending }) => ending)).toEqual([
         ...["exited", "connectionLost", "notRun", "notRun"],
       ]);
-    }, 25_000);
+    });
 
     it("each have another one, side by side", async () => {
       const once = losing("b", 2);
@@ -236,7 +237,7 @@ describe("several suites at once", () => {
       const report = await testRun(two, silentProgress);
       expect(opened.toSorted()).toEqual(["a", "b", "b"]);
       expect(report).toMatchObject({ verdict: "passed", retried: [{ suites: ["b"] }] });
-    }, 15_000);
+    });
   });
 
   it("run in the second guest when there was no first", async () => {
