@@ -1,8 +1,5 @@
 /** One turn of the edit → verdict loop, for `test` and `watch`. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import picocolors from "picocolors";
-import { parse } from "yaml";
 import { buildModule } from "../lab/build/build.ts";
 import { guestBuilder } from "../lab/build/guestBuild.ts";
 import { hostBuilder } from "../lab/build/hostBuild.ts";
@@ -11,6 +8,7 @@ import type { BuildResult } from "../lab/build/result.ts";
 import { readManifest, type Manifest } from "../lab/config/manifest.ts";
 import { places } from "../lab/config/places.ts";
 import { thisHost } from "../lab/config/thisHost.ts";
+import { readStackFile } from "../lab/config/stackFiles.ts";
 import { parseStackConfig, type StackConfig } from "../lab/config/stack.ts";
 import { GuestSession } from "../lab/guest/session.ts";
 import { jsonText } from "../lab/report/json.ts";
@@ -136,12 +134,7 @@ export function printReport(report: RunReport, json: boolean): void {
 /** The stack's configuration as its file has it. @throws ConfigurationError with every mistake */
 export async function stackConfig(stack: string): Promise<StackConfig> {
   const { checkout } = places();
-  const file = join(checkout, "stacks", `Pulumi.${stack}.yaml`);
-  const text = await readFile(file, "utf8").catch(() => "");
-  const content = parse(text) as { config?: Record<string, unknown> } | null;
-  const raw = Object.fromEntries(
-    Object.entries(content?.config ?? {}).map(([key, value]) => [key, String(value)]),
-  );
+  const { raw } = await readStackFile(checkout, stack);
   return parseStackConfig(raw, process.env, thisHost(checkout), `stack ${stack}`);
 }
 

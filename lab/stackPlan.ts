@@ -17,7 +17,9 @@ import { type Accelerator, chooseAccelerator } from "./hypervisor/accelerator.ts
 import { usesPrivateDaemon } from "./hypervisor/connection.ts";
 import { startDaemon } from "./hypervisor/daemon.ts";
 import { portFault } from "./hypervisor/portHolder.ts";
+import { kernelProblem } from "./image/kernelOffer.ts";
 import { hashRecipe, recipe } from "./image/recipe.ts";
+import { terminalProgress } from "./report/progress.ts";
 
 export interface StackPlan {
   readonly stack: string;
@@ -51,7 +53,14 @@ export async function planStack(
   where: Places = places(),
 ): Promise<StackPlan> {
   const host = thisHost(where.checkout);
-  const config = await parseStackConfig(raw, process.env, host, `stack ${stack}`);
+  const config = await parseStackConfig(raw, process.env, host, `stack ${stack}`, {
+    kernelProblem: (name) =>
+      kernelProblem(name, {
+        progress: terminalProgress(),
+        cache: where.cache,
+        deadlineSeconds: 60,
+      }),
+  });
   const domainName = domainNameOf(stack);
   await checkPorts(stack, config, domainName, where);
   // The provider dials the daemon at preview already.

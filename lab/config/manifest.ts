@@ -1,18 +1,13 @@
 /** Reading `vexlab.yaml`: every fault at once, each with its place in the file. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LineCounter, isNode, parseDocument, type Document } from "yaml";
-import { allowedAt } from "./allowed.ts";
-import { ConfigurationError, type Fault } from "./errors.ts";
-import { faultsOf } from "./faults.ts";
+import { ConfigurationError } from "./errors.ts";
 import { manifestSchema, type Manifest, type Tool } from "./manifestSchema.ts";
+import { parseYamlText } from "./yamlText.ts";
 
 export { manifestJsonSchema, type Manifest, type Suite, type Tool } from "./manifestSchema.ts";
 
 export const manifestName = "vexlab.yaml";
-
-// A manifest is a page or two; anything near this is not one.
-const largestManifest = 256 * 1024;
 
 /**
  * The manifest of a source folder.
@@ -41,31 +36,7 @@ export async function readManifest(sourceFolder: string): Promise<Manifest> {
  * @throws ConfigurationError naming every fault.
  */
 export function parseManifest(text: string, where: string = manifestName): Manifest {
-  if (text.length > largestManifest) {
-    throw new ConfigurationError(where, [
-      { key: manifestName, problem: "is too long", allowed: `${largestManifest} characters` },
-    ]);
-  }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const unreadable = [...document.errors, ...document.warnings].map((error): Fault => {
-    const { line, col } = lines.linePos(error.pos[0]);
-    return { key: `${line}:${col}`, problem: error.message, allowed: "valid YAML" };
-  });
-  if (unreadable.length > 0) throw new ConfigurationError(where, unreadable);
-
-  const value = plain(document, where);
-  const result = manifestSchema.safeParse(value);
-  if (result.success) return result.data;
-  throw new ConfigurationError(
-    where,
-    faultsOf(
-      result.error.issues,
-      value,
-      (path) => allowedAt(manifestSchema, path),
-      (path) => lineOf(document, path, lines),
-    ),
-  );
+  return parseYamlText(text, manifestSchema, manifestName, where);
 }
 
 /** The manifest with those of its tools that these suites need; all of them when undefined. */
@@ -74,25 +45,4 @@ export function withToolsFor(manifest: Manifest, suites: readonly string[] | und
   const isNeeded = ({ suites: users }: Tool): boolean =>
     users === undefined || users.some((user) => suites.includes(user));
   return { ...manifest, tools: manifest.tools.filter(isNeeded) };
-}
-
-function plain(document: Document, where: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    // Too many aliases, or an alias of nothing.
-    throw new ConfigurationError(where, [
-      { key: manifestName, problem: (error as Error).message, allowed: "valid YAML" },
-    ]);
-  }
-}
-
-function lineOf(
-  document: Document,
-  path: readonly PropertyKey[],
-  lines: LineCounter,
-): string | undefined {
-  const node = document.getIn(path, true);
-  const start = isNode(node) ? node.range?.[0] : undefined;
-  return start === undefined ? undefined : `line ${lines.linePos(start).line}`;
 }

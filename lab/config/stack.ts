@@ -10,6 +10,7 @@ import { ConfigurationError, type Fault } from "./errors.ts";
 import { faultsOf } from "./faults.ts";
 import { readManifest, type Manifest } from "./manifest.ts";
 import { formatSize } from "./quantity.ts";
+import { lockedRecipe, lockFile, readLock } from "./kernelLock.ts";
 import { recipeFor, type RecipeName } from "./recipes.ts";
 import { places } from "./places.ts";
 import {
@@ -31,6 +32,16 @@ import {
 export type { Host } from "./stackSchema.ts";
 
 type Values = z.output<typeof stackSchema>;
+
+/** What a configuration is checked against beside the host; other answers in tests. */
+export interface StackChecks {
+  /** Whom `qemu:///system` runs QEMU as; asked of the host by default. */
+  readonly qemuUser?: () => Promise<HostUser | undefined>;
+  /** What is wrong with a recipe's kernel as the archive is now; not asked by default. */
+  readonly kernelProblem?: (
+    recipe: RecipeName,
+  ) => Promise<{ readonly problem: string; readonly allowed: string } | undefined>;
+}
 
 /** A checked configuration with its defaults. */
 export interface StackConfig extends Readonly<
@@ -64,7 +75,6 @@ const namespace = "vexlab:";
  * @param raw as from `pulumi.runtime.allConfig()`. Keys may lack the namespace `vexlab:`; keys of
  * other namespaces are not looked at.
  * @param environment for VEXFS_VM_MEMORY, VEXFS_VM_CPUS and VEXFS_VM_SSH_PORT, which override.
- * @param qemuUser whom `qemu:///system` runs QEMU as; asked of the host by default.
  * @param where the stack, for messages.
  * @throws ConfigurationError with every fault: of the keys, of the source folder, of its manifest.
  */
@@ -73,7 +83,7 @@ export async function parseStackConfig(
   environment: NodeJS.ProcessEnv,
   host: Host,
   where = "stack configuration",
-  qemuUser: () => Promise<HostUser | undefined> = systemQemuUser,
+  { qemuUser = systemQemuUser, kernelProblem }: StackChecks = {},
 ): Promise<StackConfig> {
   const given = withoutNamespace(raw);
   const overridden: Partial<Record<StackKey, string>> = {};
@@ -100,8 +110,10 @@ export async function parseStackConfig(
     faults.push({ key: named(key), value: text[key] ?? "", problem, allowed });
   };
 
-  const recipe = recipeFor(values.image ?? "", values.kernel);
-  if (typeof recipe !== "string") faults.push(recipe);
+  const recipe = await recipeOf(values, host.checkout, faults);
+  const missing = recipe === undefined ? undefined : await kernelProblem?.(recipe);
+  if (missing !== undefined)
+    faults.push({ key: named("kernel"), value: values.kernel ?? "distro", ...missing });
 
   const isLocal = values.libvirtUri?.startsWith("qemu:///") ?? false;
   if (isLocal && values.memory !== undefined && values.memory > host.memoryMiB) {
@@ -143,12 +155,7 @@ export async function parseStackConfig(
   const userData = await checkedUserData(values.userData, host.checkout, (problem) =>
     fault("userData", problem, allowedAt(stackSchema, ["userData"]).text),
   );
-  if (
-    faults.length > 0 ||
-    !parsed.success ||
-    manifest === undefined ||
-    typeof recipe !== "string"
-  ) {
+  if (faults.length > 0 || !parsed.success || manifest === undefined || recipe === undefined) {
     throw new ConfigurationError(where, faults);
   }
   const { memory, diskSize, testDiskSize, kernel, kernelParameters, gdbPort, ...rest } =
@@ -166,6 +173,35 @@ export async function parseStackConfig(
     ...(gdbPort === undefined ? {} : { gdbPort }),
     userData,
   };
+}
+
+/** The recipe by image, kernel and lock file; undefined, and a fault more, when there is none. */
+async function recipeOf(
+  { image = "", kernel }: Partial<Values>,
+  checkout: string,
+  faults: Fault[],
+): Promise<RecipeName | undefined> {
+  const recipe = recipeFor(image, kernel);
+  if (typeof recipe !== "string") {
+    faults.push(recipe);
+    return undefined;
+  }
+  try {
+    const lock = await readLock(checkout);
+    if (lock === undefined) return recipe;
+    const locked = lockedRecipe(lock, image, kernel);
+    if (locked !== undefined) return locked;
+    faults.push({
+      key: `${namespace}kernel`,
+      value: kernel ?? "distro",
+      problem: `is not in ${lockFile} for ${image}`,
+      allowed: `what is in it, or write it anew: vexlab kernels lock`,
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    faults.push(...error.faults.map((fault) => ({ ...fault, key: `${lockFile}: ${fault.key}` })));
+  }
+  return undefined;
 }
 
 function withoutNamespace(raw: Readonly<Record<string, string>>): Record<string, string> {

@@ -8,7 +8,8 @@ import { z } from "zod";
 import { allow } from "./allowed.ts";
 import { formatSize, parseSize, sizeForm } from "./quantity.ts";
 import { panicModes } from "./panicMode.ts";
-import { imageNames, recipeEntries } from "./recipes.ts";
+import { kernelForms } from "./kernelChoice.ts";
+import { imageNames } from "./recipes.ts";
 
 /** What a configuration is checked against. */
 export interface Host {
@@ -75,8 +76,8 @@ function parameterProblem(word: string): string | undefined {
 /** One key a line: the order of docs/configuration.md. */
 export const stackSchema = z.strictObject({
   image: allow(imageNames.join(" or "), z.string()).describe("The image the guest boots."),
-  kernel: allow(kernels(), z.string().optional()).describe(
-    "Series of the guest's kernel. The image must have a recipe with it.",
+  kernel: allow(kernelForms, z.string().optional()).describe(
+    "The guest's kernel, of those that the image's distribution has: `vexlab kernels` lists them ([kernels.md](kernels.md)).",
   ),
   memory: size(512, 1024 * gibibyte).describe("Memory of the guest."),
   cpus: allow("a whole number from 1 to 64", whole(1, 64, "a number of CPUs")).describe(
@@ -189,8 +190,3 @@ export const stackVariables: Readonly<Partial<Record<StackKey, string>>> = {
   cpus: "VEXFS_VM_CPUS",
   sshPort: "VEXFS_VM_SSH_PORT",
 };
-
-function kernels(): string {
-  const offered = Object.entries(recipeEntries).filter(([, entry]) => !("internal" in entry));
-  return offered.map(([, { image, kernel }]) => `${kernel} (${image})`).join(", ");
-}

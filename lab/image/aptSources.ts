@@ -92,6 +92,8 @@ export function findDebianArchive(sources: readonly AptSource[]): DebianArchive 
 
 /** The one-line entries for mmdebstrap; suites of the release named, component main. */
 export function sourceLines(archive: DebianArchive, release: string): string[] {
+  // Updates and security updates of sid go straight into it.
+  if (release === "sid") return [`deb ${archive.main} ${release} main`];
   return [
     `deb ${archive.main} ${release} main`,
     `deb ${archive.main} ${release}-updates main`,

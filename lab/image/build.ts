@@ -9,6 +9,8 @@ import { execa } from "execa";
 import writeFileAtomic from "write-file-atomic";
 import { freeBytes } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
+import { fits } from "../config/kernelChoice.ts";
+import { kernelOfRecipe } from "../config/recipes.ts";
 import type { Progress } from "../report/progress.ts";
 import { archiveOptions, packageArchive } from "./archive.ts";
 import { sourceLines } from "./aptSources.ts";
@@ -18,11 +20,14 @@ import {
   imageFolder,
   imagesFolder,
   readManifest,
+  type KernelPackage,
   type Manifest,
 } from "./cache.ts";
 import { hashFile } from "./checksum.ts";
 import { checkBuildHost, removeFolders, runAsRoot } from "./namespace.ts";
-import { hashRecipe, imageId, imageSources, rootLabel, type Recipe } from "./recipe.ts";
+import type { CatalogueKernel } from "./kernelCatalogue.ts";
+import { kernelToInstall } from "./kernelOffer.ts";
+import { addedSuite, hashRecipe, imageId, imageSources, rootLabel, type Recipe } from "./recipe.ts";
 import { digestTree, verifyFiles } from "./verify.ts";
 
 export interface BuildOptions {
@@ -80,6 +85,16 @@ async function phase<T>(
   }
 }
 
+/** The recipe with the packages of a kernel that the archive has. */
+function withPackagesOf(one: Recipe, { suite, version, image, headers }: CatalogueKernel): Recipe {
+  const wanted = kernelOfRecipe(one.name);
+  return {
+    ...one,
+    ...(wanted === undefined ? {} : addedSuite(wanted.image, suite)),
+    packages: [...one.packages, `${image}=${version}`, `${headers}=${version}`],
+  };
+}
+
 async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptions): Promise<void> {
   const archive = await packageArchive();
   const argv = [
@@ -104,6 +119,8 @@ async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptio
       DEBIAN_FRONTEND: "noninteractive",
       // Making the distribution's initrd takes long and would be for nothing (initramfs-tools' hook).
       ...(one.initrd === "own" ? { INITRD: "No" } : {}),
+      VEXLAB_RELEASE: one.release,
+      VEXLAB_SUITES: one.suites?.join(" ") ?? "",
     },
     onLine: (line) => {
       // mmdebstrap marks its own stages so; the rest is the output of dpkg and of maintainer scripts.
@@ -147,6 +164,25 @@ async function makeFiles(
   return files;
 }
 
+/** What hooks/trimmed/customize30-kernel.sh has written down; a stock image has no such file. */
+async function readKernelPackage(root: string): Promise<KernelPackage | undefined> {
+  const file = join(root, "usr/lib/vexlab/kernel-package");
+  const text = await readFile(file, "utf8").catch(() => "");
+  const [name = "", version = "", suite = ""] = text.split("\n");
+  return suite === "" ? undefined : { name, version, suite };
+}
+
+/** A suite moves on: its newest kernel may be another than the one that the recipe says it is. */
+function checkKernel(one: Recipe, release: string): void {
+  const wanted = kernelOfRecipe(one.name);
+  if (wanted === undefined || fits(wanted.choice, release)) return;
+  throw new LabError(
+    `recipe ${one.name} is to have kernel ${wanted.text}, and the archive gives ${release} for it now`,
+    ExitCode.infrastructureFailed,
+    "Choose a kernel that is there by vexlab:kernel; vexlab kernels lists them.",
+  );
+}
+
 /** What the build's folder becomes, and whether the same image was here already. */
 async function finish(manifest: Manifest, work: string, cache?: string): Promise<void> {
   const target = imageFolder(manifest.id, cache);
@@ -187,21 +223,36 @@ export async function buildImage(
   const work = await mkdtemp(join(imagesFolder(cache), buildingPrefix(one.name)));
   try {
     await chmod(work, 0o755);
+    const complete =
+      one.kernel === undefined
+        ? one
+        : withPackagesOf(
+            one,
+            await phase(
+              progress,
+              `kernel ${one.kernel}`,
+              () => kernelToInstall(one.name, { progress, cache, signal: options.signal }),
+              ({ release, suite }) => `${release} of ${suite}`,
+            ),
+          );
     await phase(progress, "root file system", () =>
-      makeRootFileSystem(one, join(work, "root"), options),
+      makeRootFileSystem(complete, join(work, "root"), options),
     );
+    const origin = await readKernelPackage(join(work, "root"));
     const status = await readFile(join(work, "root/var/lib/dpkg/status"), "utf8");
     const packages = parseDpkgStatus(status);
     const files = await makeFiles(one, work, options);
     const kernelReleaseFile = join(work, "kernel-release");
     const kernelRelease = (await readFile(kernelReleaseFile, "utf8")).trim();
     await rm(kernelReleaseFile);
+    checkKernel(one, kernelRelease);
 
     const manifest: Manifest = {
       id: imageId(one.name, recipeHash, packages),
       recipe: one.name,
       recipeHash,
       kernelRelease,
+      ...(origin === undefined ? {} : { kernelPackage: origin }),
       created: new Date().toISOString(),
       packages,
       files,

@@ -16,16 +16,17 @@ import writeFileAtomic from "write-file-atomic";
 import * as z from "zod";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { places } from "../config/places.ts";
+import { recipeSlug } from "../config/recipes.ts";
 import type { Image } from "./image.ts";
 
 export const imagesFolder = (cache: string = places().cache): string => join(cache, "images");
 export const imageFolder = (id: string, cache?: string): string => join(imagesFolder(cache), id);
 export const recipesFolder = (cache: string = places().cache): string => join(cache, "recipes");
 export const recipeLock = (recipe: string, cache?: string): string =>
-  join(recipesFolder(cache), `${recipe}.lock`);
+  join(recipesFolder(cache), `${recipeSlug(recipe)}.lock`);
 
 /** The part of the names of a recipe's unfinished builds that is always the same. */
-export const buildingPrefix = (recipe: string): string => `.building-${recipe}.`;
+export const buildingPrefix = (recipe: string): string => `.building-${recipeSlug(recipe)}.`;
 
 export const fileNames = {
   rootDisk: "root.qcow2",
@@ -34,11 +35,21 @@ export const fileNames = {
   sysroot: "sysroot",
 } as const;
 
+const kernelPackageSchema = z.object({
+  /** Such as `linux-image-6.1.0-56-amd64`. */
+  name: z.string(),
+  version: z.string(),
+  /** The archive's suite that it came from. */
+  suite: z.string(),
+});
+export type KernelPackage = z.infer<typeof kernelPackageSchema>;
+
 export const manifestSchema = z.object({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   recipe: z.string(),
   recipeHash: z.string(),
   kernelRelease: z.string().min(1),
+  kernelPackage: kernelPackageSchema.optional(),
   created: z.string(),
   packages: z.record(z.string(), z.string()),
   files: z.record(z.string(), z.object({ sha256: z.string().length(64), bytes: z.number() })),
@@ -83,6 +94,7 @@ export function asImage(manifest: Manifest, cache?: string): Image {
     initrd: join(folder, fileNames.initrd),
     sysroot: join(folder, fileNames.sysroot),
     kernelRelease: manifest.kernelRelease,
+    ...(manifest.kernelPackage === undefined ? {} : { kernelPackage: manifest.kernelPackage }),
     packages: manifest.packages,
     files: manifest.files,
   };

@@ -14,6 +14,7 @@ import {
   recipeLock,
   unfinishedBuilds,
   writePointer,
+  type KernelPackage,
 } from "./cache.ts";
 import { imageHolders } from "./holders.ts";
 import { takeLock } from "./lock.ts";
@@ -35,6 +36,8 @@ export interface Image {
   readonly sysroot: string;
   /** What `uname -r` says in the guest. */
   readonly kernelRelease: string;
+  /** Where the kernel is from; undefined where it is no package of the distribution. */
+  readonly kernelPackage?: KernelPackage;
   /** Version by package name. */
   readonly packages: Readonly<Record<string, string>>;
   /** By name relative to `folder`. */

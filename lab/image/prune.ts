@@ -3,7 +3,7 @@
  */
 import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { recipeNames } from "../config/recipes.ts";
+import { isRecipeName, recipeSlug } from "../config/recipes.ts";
 import type { Progress } from "../report/progress.ts";
 import {
   buildingPrefix,
@@ -16,6 +16,7 @@ import {
   recipeLock,
   recipesFolder,
   unfinishedBuilds,
+  type Manifest,
 } from "./cache.ts";
 import { imageHolders } from "./holders.ts";
 import { LockBusy, takeLock, type Lock } from "./lock.ts";
@@ -36,7 +37,7 @@ export interface PruneOptions {
   readonly alsoUsedBy?: ((id: string) => Promise<readonly string[]>) | undefined;
 }
 
-/** The recipe of an image id or of an unfinished build's folder name. */
+/** The slug of the recipe of an image id or of an unfinished build's folder name. */
 function recipeOfFolder(name: string): string {
   const unfinished = /^\.building-([^.]+)\./.exec(name)?.[1];
   return unfinished ?? name.replace(/-[0-9a-f]{12}$/, "");
@@ -53,15 +54,17 @@ export async function pruneImages(
   const { cache } = options;
   await makeCache(cache);
   const pointed = await pointers(cache);
-  const recipeHashes = await Promise.all(recipeNames.map((name) => hashRecipe(recipe(name))));
-  const current = new Set(
-    options.all === true ? [] : recipeHashes.map((hash) => pointed.get(hash)),
-  );
+  const current = async (manifest: Manifest | undefined): Promise<boolean> => {
+    if (options.all === true || manifest === undefined || !isRecipeName(manifest.recipe))
+      return false;
+    return pointed.get(await hashRecipe(recipe(manifest.recipe))) === manifest.id;
+  };
   const removed: string[] = [];
   const kept: { id: string; usedBy: string[] }[] = [];
   const locks = new Map<string, Lock | "busy">();
 
-  const locked = async (name: string): Promise<boolean> => {
+  const locked = async (madeBy: string): Promise<boolean> => {
+    const name = recipeSlug(madeBy);
     let lock = locks.get(name);
     if (lock === undefined) {
       try {
@@ -88,7 +91,7 @@ export async function pruneImages(
       const usedBy = [...holders, ...((await options.alsoUsedBy?.(id)) ?? [])];
       const manifest = await readManifest(id, cache).catch(() => undefined);
       const madeBy = manifest?.recipe ?? recipeOfFolder(id);
-      if (usedBy.length > 0 || current.has(id) || !(await locked(madeBy))) {
+      if (usedBy.length > 0 || (await current(manifest)) || !(await locked(madeBy))) {
         kept.push({ id, usedBy });
         continue;
       }

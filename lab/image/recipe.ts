@@ -9,16 +9,27 @@ import { readFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import fastGlob from "fast-glob";
-import { recipeEntries, type RecipeName } from "../config/recipes.ts";
+import { debianReleases, type DebianImage } from "../config/debianReleases.ts";
+import {
+  kernelOfRecipe,
+  recipeEntries,
+  recipeSlug,
+  type FixedRecipe,
+  type RecipeName,
+} from "../config/recipes.ts";
 
 export interface Recipe {
   readonly name: RecipeName;
   /** The distribution's release, as the archive calls it. */
   readonly release: string;
-  /** As apt takes them: a name, or NAME/RELEASE for one of another release. */
+  /** Suites of the archive beside the release's own, its updates and its security updates. */
+  readonly suites?: readonly string[];
+  /** As apt takes them: a name, NAME/SUITE for one of another suite, NAME=VERSION. */
   readonly packages: readonly string[];
   /** Folders of mmdebstrap hooks, in hooks/ beside this file. */
-  readonly hooks: readonly ("trimmed" | "stock" | "backports")[];
+  readonly hooks: readonly ("merged" | "trimmed" | "stock" | "suites")[];
+  /** Which kernel, where that is looked up in the archive; else it is among the packages. */
+  readonly kernel?: string;
   /** Whose initrd: ours (initrd/init.c) or the one that the kernel's package makes. */
   readonly initrd: "own" | "distribution";
   /** An upper bound of what a build needs on disk while it runs, in bytes. */
@@ -84,25 +95,66 @@ const instruments = [
 // The full kernel, not the "cloud" flavour, which has no 9p.
 const kernel = ["linux-image-amd64", "linux-headers-amd64"];
 
-const bookworm = {
-  release: "bookworm",
-  hooks: ["trimmed"],
-  initrd: "own",
-  diskNeeded: 7 * gibibyte,
-} as const;
+const everything = [...system, ...compilers, ...instruments];
 
-const recipes: Record<RecipeName, Omit<Recipe, "name">> = {
-  "debian-12": { ...bookworm, packages: [...system, ...compilers, ...instruments, ...kernel] },
-  "debian-12-backports": {
-    ...bookworm,
-    hooks: ["trimmed", "backports"],
-    packages: [
-      ...system,
-      ...compilers,
-      ...instruments,
-      ...kernel.map((name) => `${name}/bookworm-backports`),
-    ],
+/** What is common to the images of one release. */
+function release(codename: string): Omit<Recipe, "name" | "packages"> {
+  return { release: codename, hooks: ["trimmed"], initrd: "own", diskNeeded: 7 * gibibyte };
+}
+
+// Kernel packages may ask for any program that makes an initrd. It is never used, but must be there,
+// and without a choice apt takes the first that is named, which differs from kernel to kernel.
+const initrdMaker = ["initramfs-tools"];
+
+/** bullseye's own Rust is of 2020; its security archive has the one that browsers are built with. */
+const bullseyeNames: Readonly<Record<string, string>> = {
+  cargo: "cargo-web",
+  pahole: "dwarves",
+  "rust-clippy": "rust-web-clippy",
+  rustc: "rustc-web",
+  rustfmt: "rustfmt-web",
+};
+
+/** What an image holds beside its kernel. */
+const images: Readonly<Record<DebianImage, Omit<Recipe, "name">>> = {
+  "debian-11": {
+    ...release("bullseye"),
+    hooks: ["merged", "trimmed"],
+    packages: everything.map((name) => bullseyeNames[name] ?? name),
   },
+  "debian-12": { ...release("bookworm"), packages: everything },
+  "debian-13": { ...release("trixie"), packages: [...everything, ...initrdMaker] },
+  "debian-sid": { ...release("sid"), packages: [...everything, ...initrdMaker] },
+};
+
+const withKernel = (image: DebianImage, ...names: string[]): Omit<Recipe, "name"> => ({
+  ...images[image],
+  packages: [...images[image].packages, ...names],
+});
+
+/** With the kernel of a suite that is not among the release's own. */
+const withSuite = (image: DebianImage, suite: string): Omit<Recipe, "name"> => ({
+  ...withKernel(image, ...kernel.map((name) => `${name}/${suite}`)),
+  ...addedSuite(image, suite),
+});
+
+/** What makes apt know a suite, if it does not already. */
+export function addedSuite(
+  image: DebianImage,
+  suite: string,
+): Partial<Pick<Recipe, "hooks" | "suites">> {
+  const { codename } = debianReleases[image];
+  const own = [codename, `${codename}-updates`, `${codename}-security`];
+  return own.includes(suite) ? {} : { hooks: [...images[image].hooks, "suites"], suites: [suite] };
+}
+
+const recipes: Readonly<Record<FixedRecipe, Omit<Recipe, "name">>> = {
+  "debian-11": withKernel("debian-11", ...kernel),
+  "debian-12": withKernel("debian-12", ...kernel),
+  "debian-12-backports": withSuite("debian-12", "bookworm-backports"),
+  "debian-13": withKernel("debian-13", ...kernel),
+  "debian-13-backports": withSuite("debian-13", "trixie-backports"),
+  "debian-sid": withKernel("debian-sid", ...kernel),
   "debian-12-stock": {
     release: "bookworm",
     hooks: ["stock"],
@@ -117,7 +169,10 @@ const recipes: Record<RecipeName, Omit<Recipe, "name">> = {
 };
 
 export function recipe(name: RecipeName): Recipe {
-  return { name, ...recipes[name] };
+  if (name in recipes) return { name, ...recipes[name as FixedRecipe] };
+  const wanted = kernelOfRecipe(name);
+  if (wanted === undefined) throw new Error(`no recipe ${name}`);
+  return { name, ...images[wanted.image], kernel: wanted.text };
 }
 
 /** The file system label by which the kernel command line and fstab find the root disk. */
@@ -140,12 +195,16 @@ export async function hashRecipe(one: Recipe, sources: string = imageSources): P
     },
   );
   const hash = createHash("sha256");
-  hash.update(JSON.stringify({ ...one, diskNeeded: undefined, entry: recipeEntries[one.name] }));
+  hash.update(JSON.stringify({ ...one, diskNeeded: undefined, entry: entryOf(one.name) }));
   for (const name of names.map((each) => relative(".", each).split(sep).join("/")).sort()) {
     const content = await readFile(join(sources, name));
     hash.update(`\0${name}\0${content.length}\0`).update(content);
   }
   return hash.digest("hex").slice(0, 16);
+}
+
+function entryOf(name: RecipeName): unknown {
+  return (recipeEntries as Readonly<Record<string, unknown>>)[name];
 }
 
 /**
@@ -160,5 +219,5 @@ export function imageId(
 ): string {
   const hash = createHash("sha256").update(recipeHash);
   for (const key of Object.keys(packages).sort()) hash.update(`\0${key}=${packages[key] ?? ""}`);
-  return `${name}-${hash.digest("hex").slice(0, 12)}`;
+  return `${recipeSlug(name)}-${hash.digest("hex").slice(0, 12)}`;
 }

@@ -5,12 +5,17 @@ set -eu
 root=$1
 
 chroot "$root" systemctl enable systemd-networkd.service ssh.service
-# Enabled by systemd-networkd, but nothing here has to wait for the network's carrier.
-chroot "$root" systemctl disable systemd-networkd-wait-online.service
 
-chroot "$root" systemctl disable \
+# Enabled by their packages, of which no release has all; systemctl does nothing for any when it does
+# not know one. The first: nothing here has to wait for the network's carrier.
+for unit in \
+  systemd-networkd-wait-online.service \
   sysstat.service e2scrub_reap.service cloud-init-hotplugd.socket \
-  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer; do
+  if [ -e "$root/usr/lib/systemd/system/$unit" ]; then
+    chroot "$root" systemctl disable "$unit"
+  fi
+done
 
 chroot "$root" systemctl mask \
   apparmor.service getty-static.service getty@tty1.service \
@@ -22,6 +27,8 @@ chroot "$root" systemctl mask \
   modprobe@drm.service \
   systemd-ask-password-console.path systemd-ask-password-wall.path \
   systemd-tmpfiles-clean.timer
+# Later versions of cloud-init run all stages in this unit; ours does it in all of them.
+chroot "$root" systemctl mask cloud-init-main.service
 chroot "$root" systemctl set-default multi-user.target
 
 # The generator decides at each boot, by a long shell script, whether cloud-init is wanted. Here it

@@ -37,7 +37,7 @@ const parseWith = (
     environment,
     { cpus: 8, memoryMiB: 16_384, checkout, ...host },
     "stack dev",
-    () => Promise.resolve(nobody),
+    { qemuUser: () => Promise.resolve(nobody) },
   );
 
 async function faultsOf(...args: Parameters<typeof parseWith>): Promise<readonly Fault[]> {
@@ -114,7 +114,7 @@ describe("a right configuration", () => {
 describe("a wrong configuration", () => {
   it.each([
     ["image", "debian-99"],
-    ["kernel", "5.4"],
+    ["kernel", "five"],
     ["memory", "4"],
     ["memory", "100M"],
     ["memory", "32G"],
