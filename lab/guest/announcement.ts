@@ -16,34 +16,33 @@ const readyWord = "VEXLAB-READY";
 
 /**
  * Runs in the guest at each boot. sshd starts after the stage of cloud-init that replaces the host
- * keys of a previous instance; where it is started by a socket, the key waits for the end. Polls,
- * because a path unit would have to be loaded first, and reads a file instead of asking `cloud-init
- * status`, which costs seconds of interpreted Python. A cloud-init that was killed leaves no such file.
+ * keys of a previous instance, and writes its number once it listens (sshd(8)); where it is started by a
+ * socket, the key waits for the end. Polls, because a path unit would have to be loaded first, and looks
+ * for files: each question to systemctl costs a tenth of a second of an emulated processor, and `cloud-init
+ * status` seconds of interpreted Python. A cloud-init that was killed leaves no such file.
  */
 export const announceScript = `\
 say() {
   for _ in 1 2; do
-    printf '\\n%s\\n' "$1" >/dev/ttyS0
+    printf '\\n%s\\n' "$@" >/dev/ttyS0
     sleep 0.2
   done
 }
-say_key() { say "${hostKeyWord} $(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)"; }
+key() { echo "${hostKeyWord} $(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)"; }
 finished=/run/cloud-init/result.json
-until systemctl -q is-active ssh.service sshd.service || [ -s $finished ]; do sleep 0.5; done
-say_key
+until [ -s /run/sshd.pid ] || [ -s $finished ]; do sleep 0.5; done
+say "$(key)"
 ended() { systemctl -q is-active cloud-final.service || systemctl -q is-failed cloud-final.service; }
 polls=0
 until [ -s $finished ]; do
   sleep 0.5
   polls=$((polls + 1))
   if [ $((polls % 20)) = 0 ] && ended && sleep 3 && [ ! -s $finished ]; then
-    say_key
-    say '${readyWord} {"v1": {"errors": ["cloud-init ended without a result"]}}'
+    say "$(key)" '${readyWord} {"v1": {"errors": ["cloud-init ended without a result"]}}'
     exit
   fi
 done
-say_key
-say "${readyWord} $(tr -d '\\n' <$finished)"
+say "$(key)" "${readyWord} $(tr -d '\\n' <$finished)"
 `;
 
 /** Says at once what announceScript said: for a guest that was resumed and has another host key now. */

@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
 import { describe, expect, test } from "vitest";
 import { ConfigurationError } from "../../../../lab/config/errors.ts";
@@ -58,15 +59,21 @@ describe("the documents", () => {
   test("the shell's variables survive systemd's own replacement", () => {
     const bootcmd = config("#cloud-config\n")["bootcmd"] as string[][];
     const script = bootcmd[1]?.at(-1) ?? "";
-    expect(script).toContain('"$$1"');
+    expect(script).toContain('"$$@"');
     expect(script.replaceAll("$$", "")).not.toContain("$");
   });
 
   test("all files of the guest folder are there, and every program is executable", async () => {
     const files = await readGuestFiles();
     const { userData } = cloudInitDocuments({ ...settings, files });
-    const written = (parse(userData, { version: "1.1" }) as { write_files: unknown[] }).write_files;
-    expect(written).toEqual(files);
+    const { write_files: written } = parse(userData, { version: "1.1" }) as {
+      write_files: { encoding: string; content: string; path: string; permissions: string }[];
+    };
+    const unpacked = written.map(({ encoding, content, ...file }) => {
+      expect(encoding).toBe("gz+b64");
+      return { ...file, content: gunzipSync(Buffer.from(content, "base64")).toString() };
+    });
+    expect(unpacked).toEqual(files);
     for (const { path, permissions, content } of files) {
       expect(permissions).toBe(path.includes("/bin/") ? "0755" : "0644");
       expect(content.startsWith("#!")).toBe(path.includes("/bin/"));
@@ -91,7 +98,10 @@ timezone: Europe/Berlin
     expect(merged["package_update"]).toBe(true);
     expect(merged["runcmd"]).toEqual([
       ["install", "-d", "-o", "vexfs", "-g", "vexfs", "/var/lib/vexlab"],
-      ["systemctl", "enable", "--quiet", "vexlab-agent"],
+      [
+        ...["sh", "-c"],
+        "mkdir -p /etc/systemd/system/multi-user.target.wants && ln -sf /etc/systemd/system/vexlab-agent.service /etc/systemd/system/multi-user.target.wants/",
+      ],
       ["systemctl", "start", "--no-block", "vexlab-agent"],
       "echo mine",
     ]);
