@@ -126,6 +126,7 @@ async function buildInto(
       artefactHash: hashArtefacts(artefacts),
       imageId: image.id,
       kernelRelease: image.kernelRelease,
+      ...(image.kernelPackage && { kernelPackage: image.kernelPackage }),
       builtOn: builder.on,
       folder: join(folder, "tree"),
       artefacts,

@@ -9,7 +9,7 @@ export interface BuildRequest {
   readonly stack: string;
   /** The user's source folder; it is only read. */
   readonly source: string;
-  readonly image: Pick<Image, "id" | "kernelRelease">;
+  readonly image: Pick<Image, "id" | "kernelRelease" | "kernelPackage">;
   readonly builder: Builder;
   /** The suites that will run: tools that none of them needs are not built. All when undefined. */
   readonly suites?: readonly string[];

@@ -1,5 +1,6 @@
 /** What a build of the module under test gives back, and the schema that reads it from JSON. */
 import { z } from "zod";
+import { kernelPackageSchema } from "../image/kernelPackage.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -17,6 +18,8 @@ export const buildResultSchema = z.strictObject({
   artefactHash: sha256,
   imageId: z.string(),
   kernelRelease: z.string(),
+  /** Where that kernel is from; absent where it is no package of a distribution. */
+  kernelPackage: kernelPackageSchema.exactOptional(),
   builtOn: z.enum(["host", "guest"]),
   /** The built tree: the sources (tests included) and the artefacts at their own paths in it. */
   folder: z.string(),

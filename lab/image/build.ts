@@ -20,12 +20,12 @@ import {
   imageFolder,
   imagesFolder,
   readManifest,
-  type KernelPackage,
   type Manifest,
 } from "./cache.ts";
 import { hashFile } from "./checksum.ts";
 import { checkBuildHost, removeFolders, runAsRoot } from "./namespace.ts";
 import type { CatalogueKernel } from "./kernelCatalogue.ts";
+import type { KernelPackage } from "./kernelPackage.ts";
 import { kernelToInstall } from "./kernelOffer.ts";
 import { addedSuite, hashRecipe, imageId, imageSources, rootLabel, type Recipe } from "./recipe.ts";
 import { digestTree, verifyFiles } from "./verify.ts";
@@ -113,7 +113,8 @@ async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptio
     root,
     ...(archive === undefined ? [] : sourceLines(archive, one.release)),
   ];
-  await runAsRoot(argv, {
+  const gone: string[] = [];
+  const building = runAsRoot(argv, {
     signal: options.signal,
     environment: {
       DEBIAN_FRONTEND: "noninteractive",
@@ -128,8 +129,36 @@ async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptio
         /^I: ((?:running apt-get update|downloading|extracting|installing|cleaning).*)$/.exec(line);
       if (stage?.[1] !== undefined) options.progress.line(stage[1]);
       else if (/^[WE]: /.test(line)) options.progress.line(line);
+      gone.push(...goneFrom(line));
     },
   });
+  await building.catch((error: unknown) => {
+    if (gone.length === 0 || options.signal?.aborted === true) throw error;
+    throw new LabError(
+      `the archive does not have ${[...new Set(gone)].join(", ")} (any more), which recipe ${one.name} needs`,
+      ExitCode.infrastructureFailed,
+      "vexlab kernels lists what there is; VEXLAB_MIRROR and VEXLAB_SECURITY_MIRROR choose another archive.",
+      { cause: error },
+    );
+  });
+}
+
+/**
+ * What an error of apt says that the archive lacks: a suite, a file that its index names, a package or
+ * a version of one.
+ */
+export function goneFrom(line: string): string[] {
+  const [, suite, file, name, version, of] =
+    /^E: The repository '\S+ (\S+) Release' does not have a Release file|^E: Failed to fetch \S+\/(\S+\.deb)\s+404\b|^E: Unable to locate package (\S+)|^E: Version '(\S+)' for '(\S+)' was not found/.exec(
+      line,
+    ) ?? [];
+  if (suite !== undefined) return [`suite ${suite}`];
+  if (file !== undefined)
+    return [
+      file.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+    ];
+  if (name !== undefined) return [`package ${name}`];
+  return of === undefined ? [] : [`${of} ${version ?? ""}`];
 }
 
 async function makeFiles(

@@ -18,6 +18,7 @@ import { ExitCode, LabError } from "../config/errors.ts";
 import { places } from "../config/places.ts";
 import { recipeSlug } from "../config/recipes.ts";
 import type { Image } from "./image.ts";
+import { kernelPackageSchema } from "./kernelPackage.ts";
 
 export const imagesFolder = (cache: string = places().cache): string => join(cache, "images");
 export const imageFolder = (id: string, cache?: string): string => join(imagesFolder(cache), id);
@@ -34,15 +35,6 @@ export const fileNames = {
   initrd: "initrd",
   sysroot: "sysroot",
 } as const;
-
-const kernelPackageSchema = z.object({
-  /** Such as `linux-image-6.1.0-56-amd64`. */
-  name: z.string(),
-  version: z.string(),
-  /** The archive's suite that it came from. */
-  suite: z.string(),
-});
-export type KernelPackage = z.infer<typeof kernelPackageSchema>;
 
 export const manifestSchema = z.object({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),

@@ -14,9 +14,9 @@ import {
   recipeLock,
   unfinishedBuilds,
   writePointer,
-  type KernelPackage,
 } from "./cache.ts";
 import { imageHolders } from "./holders.ts";
+import type { KernelPackage } from "./kernelPackage.ts";
 import { takeLock } from "./lock.ts";
 import { removeFolders } from "./namespace.ts";
 import { hashRecipe, recipe as recipeOf } from "./recipe.ts";

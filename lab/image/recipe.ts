@@ -106,13 +106,18 @@ function release(codename: string): Omit<Recipe, "name" | "packages"> {
 // and without a choice apt takes the first that is named, which differs from kernel to kernel.
 const initrdMaker = ["initramfs-tools"];
 
-/** bullseye's own Rust is of 2020; its security archive has the one that browsers are built with. */
-const bullseyeNames: Readonly<Record<string, string>> = {
-  cargo: "cargo-web",
-  pahole: "dwarves",
-  "rust-clippy": "rust-web-clippy",
-  rustc: "rustc-web",
-  rustfmt: "rustfmt-web",
+/**
+ * What is called otherwise in bullseye. Its own Rust is of 2020; the newer one, with which browsers were
+ * built, is taken from the release's last update, which stays as it is: of what the security archive has
+ * of it, files are gone.
+ */
+const bullseyeRust = "1.78.0+dfsg1-2~deb11u3";
+const bullseyeNames: Readonly<Record<string, readonly string[]>> = {
+  cargo: [`cargo-web=${bullseyeRust}`],
+  pahole: ["dwarves"],
+  "rust-clippy": [`rust-web-clippy=${bullseyeRust}`],
+  rustc: [`rustc-web=${bullseyeRust}`, `libstd-rust-web-dev=${bullseyeRust}`],
+  rustfmt: [`rustfmt-web=${bullseyeRust}`],
 };
 
 /** What an image holds beside its kernel. */
@@ -120,7 +125,7 @@ const images: Readonly<Record<DebianImage, Omit<Recipe, "name">>> = {
   "debian-11": {
     ...release("bullseye"),
     hooks: ["merged", "trimmed"],
-    packages: everything.map((name) => bullseyeNames[name] ?? name),
+    packages: everything.flatMap((name) => bullseyeNames[name] ?? name),
   },
   "debian-12": { ...release("bookworm"), packages: everything },
   "debian-13": { ...release("trixie"), packages: [...everything, ...initrdMaker] },

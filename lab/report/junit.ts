@@ -45,6 +45,12 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
     .property("kernelRelease", xmlText(report.kernelRelease))
     .property("imageId", report.imageId)
     .property("sourceHash", report.sourceHash);
+  if (report.kernelPackage) {
+    element
+      .property("kernelPackage", report.kernelPackage.name)
+      .property("kernelVersion", report.kernelPackage.version)
+      .property("kernelSuite", report.kernelPackage.suite);
+  }
   if (report.seed !== undefined) element.property("seed", `${report.seed}`);
   for (const { reason, suites } of report.retried ?? [])
     if (suites.includes(suite.name)) element.property("retried", xmlText(reason));

@@ -3,6 +3,7 @@
  * docs/verdicts.md explains the kinds of verdicts.
  */
 import { z } from "zod";
+import { kernelPackageSchema } from "../image/kernelPackage.ts";
 import { crashKinds } from "../console/crashReport.ts";
 import { ExitCode } from "../config/errors.ts";
 import { largestSeed } from "../run/order.ts";
@@ -105,6 +106,9 @@ export const resultSchema = z
     kernelRelease: z
       .string()
       .describe("uname -r of the guest; the build's when the guest was not reached"),
+    kernelPackage: kernelPackageSchema
+      .optional()
+      .describe("where the image's kernel is from; absent for one that is no package"),
     imageId: z.string().describe("image that the module was built for"),
     sourceHash: z.string().describe("sha256 of the very sources that were built"),
     artefactHash: z.string().describe("sha256 over what the build made"),

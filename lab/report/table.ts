@@ -1,6 +1,7 @@
 /** The verdict in the terminal: failures with their diagnostics, a table of suites, one last line. */
 import Table from "cli-table3";
 import picocolors from "picocolors";
+import { describeKernel } from "../image/kernelPackage.ts";
 import { isFailure } from "../run/cases.ts";
 import { decodedLines } from "../console/sourceLines.ts";
 import type {
@@ -44,7 +45,7 @@ export function renderTable(report: RunReport, colour = false): string {
   if (report.repetitions) sections.push(repetitionsText(report.repetitions));
   const paint = report.verdict === "passed" ? colours.green : colours.red;
   const facts = [
-    report.kernelRelease && `kernel ${report.kernelRelease}`,
+    report.kernelRelease && `kernel ${describeKernel(report.kernelRelease, report.kernelPackage)}`,
     report.imageId && `image ${report.imageId}`,
     report.sourceHash && `source ${report.sourceHash.slice(0, 12)}`,
     report.seed === undefined ? "" : `seed ${report.seed}`,

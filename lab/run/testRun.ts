@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { stopDomain } from "../guest/power.ts";
+import { describeKernel } from "../image/kernelPackage.ts";
 import { writeJson } from "../report/json.ts";
 import { writeJunit } from "../report/junit.ts";
 import { logFile, type LogFile } from "../report/log.ts";
@@ -48,7 +49,8 @@ export async function testRun(
   log.write(`vexlab run ${files.runId}, ${startedAt.toISOString()}`);
   const planned = planRun(files.runId, manifest, build, request);
   const plan = { ...planned, suites: firstOf(planned.suites, request.first ?? []) };
-  log.write(`image ${build.imageId}, kernel ${build.kernelRelease}, source ${build.sourceHash}`);
+  const kernel = describeKernel(build.kernelRelease, build.kernelPackage);
+  log.write(`image ${build.imageId}, kernel ${kernel}, source ${build.sourceHash}`);
   if (repetition) log.write(`repetition ${repetition.number} of ${repetition.most}`);
   if (selection) log.write(`selected: ${describeSelection(selection)}`);
   if (seed !== undefined) {
@@ -67,6 +69,7 @@ export async function testRun(
     runId: files.runId,
     stack,
     kernelRelease: outcome.kernelRelease || build.kernelRelease,
+    ...(build.kernelPackage && { kernelPackage: build.kernelPackage }),
     imageId: build.imageId,
     sourceHash: build.sourceHash,
     artefactHash: build.artefactHash,

@@ -2,6 +2,7 @@
  * What a run ends with: outcomes of cases and suites, and the one verdict over all of them.
  * docs/verdicts.md describes the kinds for users; the JSON report has these shapes.
  */
+import type { KernelPackage } from "../image/kernelPackage.ts";
 import { ExitCode } from "../config/errors.ts";
 import type { CrashReport } from "../console/crashReport.ts";
 import type { Phase } from "../report/phases.ts";
@@ -130,6 +131,8 @@ export interface RunReport {
   readonly runId: string;
   readonly stack: string;
   readonly kernelRelease: string;
+  /** Where the image's kernel is from; absent where it is no package of a distribution. */
+  readonly kernelPackage?: KernelPackage;
   readonly imageId: string;
   readonly sourceHash: string;
   readonly artefactHash: string;

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { buildImage, checkDiskSpace, parseDpkgStatus } from "../../../../lab/image/build.ts";
+import { buildImage, checkDiskSpace, goneFrom, parseDpkgStatus } from "../../../../lab/image/build.ts";
 import { unfinishedBuilds } from "../../../../lab/image/cache.ts";
 import { recipe } from "../../../../lab/image/recipe.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
@@ -63,5 +63,28 @@ describe("parseDpkgStatus", () => {
       "",
     ].join("\n");
     expect(parseDpkgStatus(text)).toEqual({ gcc: "4:12.2.0-3" });
+  });
+});
+
+describe("goneFrom", () => {
+  // As apt 2.6 says it.
+  it.each([
+    [
+      "E: The repository 'http://archive.test/debian bullseye-backports Release' does not have a Release file.",
+      "suite bullseye-backports",
+    ],
+    [
+      "E: Failed to fetch http://archive.test/debian-security/pool/updates/main/r/rustc-web/rustc-web_1.96.0%2bdfsg1-1%7edeb11u2_amd64.deb  404  Not Found [IP: 192.0.2.1 80]",
+      "rustc-web_1.96.0+dfsg1-1~deb11u2_amd64.deb",
+    ],
+    ["E: Unable to locate package linux-image-6.1.0-1-amd64", "package linux-image-6.1.0-1-amd64"],
+    ["E: Version '6.1.1-1' for 'linux-image-amd64' was not found", "linux-image-amd64 6.1.1-1"],
+  ])("%s", (line, gone) => {
+    expect(goneFrom(line)).toEqual([gone]);
+  });
+
+  it("takes a failed download for nothing but that", () => {
+    const line = "E: Failed to fetch http://archive.test/x_1_amd64.deb  Could not connect";
+    expect(goneFrom(line)).toEqual([]);
   });
 });
