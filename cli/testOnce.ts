@@ -26,6 +26,8 @@ import { knownGuest } from "./knownGuest.ts";
 
 export interface TestInput {
   readonly stack: string;
+  /** Absolute path of another source folder than the stack's. */
+  readonly source?: string;
   /** Which suites and cases; all when undefined. */
   readonly selection?: Selection;
   /** Decides a random order. */
@@ -73,7 +75,8 @@ async function turn(
 ): Promise<{ readonly report: RunReport; readonly base: ForkBase | undefined }> {
   const { stack, selection, seed, stopAtFirst = false, jobs, dumpMemory = false } = input;
   const { first = [], repetitions = once } = input;
-  const [config, guest] = await Promise.all([stackConfig(stack), knownGuest(stack)]);
+  const [ofStack, guest] = await Promise.all([stackConfig(stack), knownGuest(stack)]);
+  const config = input.source === undefined ? ofStack : { ...ofStack, source: input.source };
   const phases = new Phases();
   const unwanted = new AbortController();
   const wanted = AbortSignal.any([signal, unwanted.signal]);
@@ -107,7 +110,7 @@ async function turn(
       results: places().results,
       stopAfter: false,
       panicOnOops: config.panicOnOops,
-      ...{ stopAtFirst, dumpMemory },
+      ...{ stopAtFirst, dumpMemory, otherSource: input.source !== undefined },
       ...(selection && { selection }),
       ...(seed !== undefined && { seed }),
     },

@@ -18,6 +18,7 @@ const verbFiles: Readonly<Record<string, VerbFile>> = {
   env: () => import("./env.ts"),
   gdb: () => import("./gdb.ts"),
   image: () => import("./image.ts"),
+  init: () => import("./init.ts"),
   kernels: () => import("./kernels.ts"),
   key: () => import("./key.ts"),
   manifest: () => import("./manifest.ts"),

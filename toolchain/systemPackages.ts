@@ -26,6 +26,7 @@ export const systemPackages: Readonly<Record<string, string>> = {
   "openssh-client": "the printed SSH command",
   iproute2: "who holds a port (ss)",
   kmod: "modules' properties (modinfo)",
+  make: "what a Kbuild file builds, before there is an image (vexlab init)",
 };
 
 /** Needed by the tests only. */

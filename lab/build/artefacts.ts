@@ -1,17 +1,31 @@
 /** What a build has to make: that it is there, for the right kernel, and its checksums. */
 import { createHash } from "node:crypto";
-import { lstat } from "node:fs/promises";
+import { lstat, readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path/posix";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { hashFile } from "../image/checksum.ts";
-import { moduleKernelRelease } from "./elf.ts";
+import { dkmsRecord, modulesIn } from "./dkms.ts";
+import { moduleIdentity } from "./elf.ts";
 import type { Artefact } from "./result.ts";
 
 /** Every artefact that the manifest declares, relative to the source folder, modules first. */
 export function declaredArtefacts(manifest: Manifest): string[] {
   const parts = [manifest.module, ...manifest.tools];
   return parts.flatMap((part) => part.artefacts.map((file) => join(part.folder, file)));
+}
+
+/**
+ * Every artefact that a build of this tree has to make: those that the manifest declares, or in place
+ * of a dkms.conf's modules those that it named when it was run.
+ */
+export async function wantedArtefacts(folder: string, manifest: Manifest): Promise<string[]> {
+  const { module, load } = manifest;
+  const declared = declaredArtefacts(manifest);
+  if (module.dkms === undefined || module.artefacts.length > 0) return declared;
+  const record = await readFile(join(folder, module.folder, dkmsRecord), "utf8").catch(() => "");
+  const modules = [...modulesIn(record), ...load.modules].map((file) => join(module.folder, file));
+  return [...new Set([...modules, ...declared])];
 }
 
 /** The build's commands succeeded, but an artefact is missing or is not what it has to be. */
@@ -31,7 +45,7 @@ export async function collectArtefacts(
 ): Promise<Artefact[]> {
   const artefacts: Artefact[] = [];
   const faults: string[] = [];
-  for (const path of declaredArtefacts(manifest)) {
+  for (const path of await wantedArtefacts(folder, manifest)) {
     const file = join(folder, path);
     const status = await lstat(file).catch(() => undefined);
     if (status?.isFile() !== true) {
@@ -39,23 +53,22 @@ export async function collectArtefacts(
       faults.push(`${path} ${what}; ${madeInstead(made, path)}`);
       continue;
     }
-    if (path.endsWith(".ko")) {
-      const release = await moduleKernelRelease(file);
-      if (release !== kernelRelease) {
-        faults.push(
-          release === undefined
-            ? `${path} is not a kernel module (it has no vermagic)`
-            : `${path} was built for kernel ${release}, the image has ${kernelRelease}`,
-        );
-      }
+    const module = path.endsWith(".ko") ? await moduleIdentity(file) : undefined;
+    if (module !== undefined && module.release !== kernelRelease) {
+      faults.push(
+        module.release === undefined
+          ? `${path} is not a kernel module (it has no vermagic)`
+          : `${path} was built for kernel ${module.release}, the image has ${kernelRelease}`,
+      );
     }
-    artefacts.push({ path, sha256: await hashFile(file), bytes: status.size });
+    const depends = module && { depends: module.depends };
+    artefacts.push({ path, sha256: await hashFile(file), bytes: status.size, ...depends });
   }
   if (faults.length === 0) return artefacts;
   throw new WrongArtefacts(
     `the build of ${manifest.name} ended without error, but ${faults.join("; ")}`,
     ExitCode.buildFailed,
-    "Correct the artefacts in vexlab.yaml, or the Makefile.",
+    `Correct the artefacts in ${manifest.module.dkms ?? "vexlab.yaml"}, or the Makefile.`,
   );
 }
 

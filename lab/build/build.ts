@@ -78,7 +78,8 @@ export async function buildModule(
       treeKey(image, manifest),
       options,
       async (former, waited) => {
-        if (clean) await former.discard();
+        // Patches and programs of a DKMS package change sources, and add some.
+        if (clean || manifest.module.dkms !== undefined) await former.discard();
         return (waited && !clean ? await isBuilt() : undefined) ?? (await buildIn(former));
       },
     );

@@ -95,9 +95,20 @@ export function parseModinfo(file: Buffer): Map<string, string[]> | undefined {
   return info;
 }
 
-/** The kernel release that a module was built for, the first word of its vermagic. */
-export async function moduleKernelRelease(file: string): Promise<string | undefined> {
-  return parseModinfo(await readFile(file))
-    ?.get("vermagic")?.[0]
-    ?.split(" ")[0];
+/** What a module's `.modinfo` says about where it can be loaded. */
+export interface ModuleIdentity {
+  /** The kernel release that it was built for, the first word of its vermagic. */
+  readonly release: string | undefined;
+  /** The modules that it needs, by the kernel's names for them (modpost writes them). */
+  readonly depends: readonly string[];
+}
+
+/** Reads a module's identity; without release when the file is no module. */
+export async function moduleIdentity(file: string): Promise<ModuleIdentity> {
+  const info = parseModinfo(await readFile(file));
+  const depends = info?.get("depends")?.[0] ?? "";
+  return {
+    release: info?.get("vermagic")?.[0]?.split(" ")[0],
+    depends: depends.split(",").filter((name) => name !== ""),
+  };
 }

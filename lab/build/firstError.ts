@@ -3,6 +3,8 @@
 // Most telling first. A later line of a better kind wins over an earlier line of a worse one: make's
 // own "Error 2" comes last and says nothing.
 const kinds: readonly RegExp[] = [
+  // guest/lib/vexlab_guest/dkms.sh: the package does not want this kernel.
+  /^\S+: the package is not for kernel /,
   // gcc and clang: file:line:col: error: …
   /^\S.*:\d+(?::\d+)?: (?:fatal )?error: /,
   // rustc: error[E0425]: …, cargo: error: …

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path/posix";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { formatDuration } from "../config/quantity.ts";
 import type { CommandOptions, CommandResult, GuestSession } from "../guest/session.ts";
-import { declaredArtefacts } from "./artefacts.ts";
+import { wantedArtefacts } from "./artefacts.ts";
+import { dkmsRecord } from "./dkms.ts";
 import { runSteps, type Builder, type BuildJob } from "./builder.ts";
 import { OutputTail } from "./outputTail.ts";
 import { buildEnvironment, buildHome, buildMount, buildSteps, stepFailed } from "./steps.ts";
@@ -75,14 +76,17 @@ async function fetchArtefacts(
   for (const [, mode, path] of listing.stdout.matchAll(/^([0-7]+) (.+)$/gm)) {
     modes.set(path ?? "", Number.parseInt(mode ?? "", 8));
   }
-  for (const path of declaredArtefacts(job.manifest)) {
+  const fetch = async (path: string): Promise<void> => {
     const mode = modes.get(path);
-    if (mode === undefined) continue;
+    if (mode === undefined) return;
     const local = join(job.folder, path);
     await mkdir(dirname(local), { recursive: true });
     await guest.download(join(buildMount, path), local, options());
     await chmod(local, mode & 0o111 ? 0o755 : 0o644);
-  }
+  };
+  const { module } = job.manifest;
+  if (module.dkms !== undefined) await fetch(join(module.folder, dkmsRecord));
+  for (const path of await wantedArtefacts(job.folder, job.manifest)) await fetch(path);
   return [...modes.keys()].sort();
 }
 

@@ -9,6 +9,8 @@ export const artefactSchema = z.strictObject({
   path: z.string(),
   sha256,
   bytes: z.int().nonnegative(),
+  /** Of a kernel module: the modules that it needs, by the kernel's names for them. */
+  depends: z.array(z.string()).readonly().optional(),
 });
 
 export const buildResultSchema = z.strictObject({

@@ -3,6 +3,7 @@
  */
 import { join } from "node:path/posix";
 import { saysDiskFull } from "../config/diskSpace.ts";
+import { dkmsCommand } from "./dkms.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { firstError } from "./firstError.ts";
@@ -22,6 +23,8 @@ export interface BuildStep {
   /** Working folder, absolute where the build runs. */
   readonly folder: string;
   readonly argv: readonly string[];
+  /** What the command is called in errors; the first word of argv when undefined. */
+  readonly program?: string;
   /**
    * Whether a command that fails takes back what it left half-written: Kbuild has .DELETE_ON_ERROR
    * (scripts/Kbuild.include), and cargo records what is finished. Of other commands nothing is known.
@@ -45,18 +48,29 @@ export const buildEnvironment: Readonly<Record<string, string>> = {
   CARGO_INCREMENTAL: "0",
 };
 
-/** The module by Kbuild (Documentation/kbuild/modules.rst), then each tool by its own command. */
+/**
+ * The module by Kbuild (Documentation/kbuild/modules.rst) or as its dkms.conf has it, then each tool by
+ * its own command.
+ */
 export function buildSteps(manifest: Manifest, kernelRelease: string, jobs: number): BuildStep[] {
   const { module, tools } = manifest;
   const headers = `/lib/modules/${kernelRelease}/build`;
-  const kbuild = join(buildMount, module.folder);
+  const folder = join(buildMount, module.folder);
+  const kbuild: BuildStep = {
+    name: "module",
+    folder,
+    argv: ["make", "-C", headers, `M=${folder}`, `-j${jobs}`, ...module.make, "modules"],
+    failsCleanly: true,
+  };
+  const dkms = (conf: string): BuildStep => ({
+    name: "module",
+    folder,
+    argv: dkmsCommand("build", conf, kernelRelease, jobs),
+    program: conf,
+    failsCleanly: false,
+  });
   return [
-    {
-      name: "module",
-      folder: kbuild,
-      argv: ["make", "-C", headers, `M=${kbuild}`, `-j${jobs}`, ...module.make, "modules"],
-      failsCleanly: true,
-    },
+    module.dkms === undefined ? kbuild : dkms(module.dkms),
     ...tools.map(({ name, folder, command }) => ({
       name,
       folder: join(buildMount, folder),
@@ -98,7 +112,7 @@ export function stepFailed(step: BuildStep, end: StepEnd): StepFailed {
       : `failed with exit status ${end.exitCode}`;
   const complaint = firstError(end.output, `${buildMount}/`);
   return new StepFailed(
-    `build of ${step.name}: ${step.argv[0] ?? ""} ${how}${complaint === undefined ? "" : `\n  ${complaint}`}`,
+    `build of ${step.name}: ${step.program ?? step.argv[0] ?? ""} ${how}${complaint === undefined ? "" : `\n  ${complaint}`}`,
     step,
     end,
   );

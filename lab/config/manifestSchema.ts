@@ -83,16 +83,28 @@ const module = z.strictObject({
   )
     .default([])
     .describe("extra arguments of make"),
+  dkms: relativePath()
+    .refine((path) => path !== ".", "is a folder, not a file")
+    .optional()
+    .describe(
+      "a dkms.conf, relative to folder: it says for each kernel how to build, what is made, which patches are applied and whether the kernel is one of its own",
+    ),
   artefacts: allow(
     "a list of the .ko files that the build makes, such as [vexfs.ko]",
-    z.array(moduleFile()).min(1, "is empty"),
-  ).describe("modules that must exist after the build, relative to folder"),
+    z.array(moduleFile()),
+  )
+    .default([])
+    .describe(
+      "modules that must exist after the build, relative to folder; with dkms: those that it names for the kernel",
+    ),
 });
 
 const load = z.strictObject({
   modules: allow("a list of .ko files of module.artefacts", z.array(moduleFile()))
     .optional()
-    .describe("order of insmod; default: module.artefacts as they stand"),
+    .describe(
+      "order of insmod; default: module.artefacts as they stand. Modules that others depend on come before them by themselves",
+    ),
   parameters: allow(
     "a mapping of .ko files to their parameters, such as {vexfs.ko: {debug: 1}}",
     z.record(
@@ -119,7 +131,9 @@ const load = z.strictObject({
     .describe("module parameters, by .ko file"),
   requires: allow("a list of module names, such as [videodev]", z.array(kernelName()))
     .default([])
-    .describe("modules of the kernel itself to modprobe first"),
+    .describe(
+      "modules of the kernel itself to modprobe first, beside those that the built ones say they depend on",
+    ),
 });
 
 const filesystem = z.strictObject({
@@ -205,7 +219,12 @@ export const manifestSchema = z
           fault(["tools", index, "suites", place], "is no suite of the manifest");
       }),
     );
-    const made = manifest.module.artefacts;
+    const { artefacts: made, dkms, make } = manifest.module;
+    if (dkms === undefined && made.length === 0) fault(["module", "artefacts"], "is empty");
+    if (dkms !== undefined && make.length > 0)
+      fault(["module", "make"], "goes with Kbuild's own command, but module.dkms has a command");
+    // What a dkms.conf makes is known when it is run for a kernel.
+    if (dkms !== undefined && made.length === 0) return;
     manifest.load.modules?.forEach((file, index) => {
       if (!made.includes(file)) fault(["load", "modules", index], "is not in module.artefacts");
     });

@@ -7,7 +7,7 @@ import { buildResultSchema, type BuildResult } from "../build/result.ts";
 import { resultFile } from "../build/results.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Guest } from "../run/guest.ts";
-import { moduleName } from "../run/plan.ts";
+import { moduleName } from "../run/moduleOrder.ts";
 import { parseSections, type DebuggedModule } from "./gdbArguments.ts";
 import { kernelSymbolFile, parseKallsyms } from "./symbolFile.ts";
 

@@ -29,6 +29,7 @@ const files = [
     "agent.py",
     "build.py",
     "command.py",
+    "dkms.sh",
     "failure.py",
     "files.py",
     "identity.py",

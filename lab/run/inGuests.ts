@@ -17,7 +17,8 @@ import { oneLine } from "./judge.ts";
 import { keepMemory, rememberKernel } from "./keepMemory.ts";
 import { mergeOutcomes } from "./mergeOutcomes.ts";
 import { ownGuest, type OpenGuest } from "./openGuest.ts";
-import { moduleName, type RunPlan } from "./plan.ts";
+import { moduleName } from "./moduleOrder.ts";
+import type { RunPlan } from "./plan.ts";
 import { runSuites, type RunContext, type RunOutcome } from "./runSuites.ts";
 import { notRun } from "./suite.ts";
 import type { TestRequest } from "./testRequest.ts";
@@ -205,9 +206,9 @@ async function inGuest(around: Surroundings, plan: RunPlan): Promise<Part> {
 }
 
 /** The files of the modules under test, by the names that the kernel gives them. */
-function builtModules({ build, manifest }: TestRequest): ReadonlyMap<string, string> {
-  const { artefacts, folder } = manifest.module;
-  return new Map(artefacts.map((file) => [moduleName(file), join(build.folder, folder, file)]));
+function builtModules({ build }: TestRequest): ReadonlyMap<string, string> {
+  const modules = build.artefacts.filter(({ path }) => path.endsWith(".ko"));
+  return new Map(modules.map(({ path }) => [moduleName(path), join(build.folder, path)]));
 }
 
 /** Whether an oops ends in a panic: after it, nothing that the guest says is worth waiting for. */

@@ -31,9 +31,16 @@ export async function loadModules(
     if (said !== "") log.write(said);
     const how = result.signal ?? `exit status ${result.exitCode ?? "unknown"}`;
     // insmod and modprobe name themselves and the module.
-    return said.split("\n")[0] || `${command.join(" ")}: ${how}`;
+    return explained(said.split("\n")[0] || `${command.join(" ")}: ${how}`);
   }
   return undefined;
+}
+
+/** With what a person has to know of an error number, who did not write the module. */
+function explained(said: string): string {
+  // ENODEV is what a driver's init ends with that looks for its device by itself.
+  if (/: No such device$/.test(said)) return `${said}, which the module says of hardware`;
+  return said;
 }
 
 /**

@@ -1,8 +1,9 @@
 /** What a run will do in the guest, computed before anything is done there. Pure. */
-import { basename, join } from "node:path/posix";
+import { join } from "node:path/posix";
 import type { BuildResult } from "../build/result.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { withToolsFor, type Manifest, type Suite } from "../config/manifest.ts";
+import { insmodWords, moduleName, moduleOrder } from "./moduleOrder.ts";
 import { inRandomOrder } from "./order.ts";
 import { everything, selectedSuites, selectionEnvironment, type Selection } from "./selection.ts";
 
@@ -73,17 +74,18 @@ export function planRun(
   checkTools(manifest, suites, build.artefacts);
   const remoteFolder = join(remoteRuns, runId);
   const moduleFolder = join(remoteFolder, manifest.module.folder);
+  const { requires, files } = moduleOrder(manifest, build);
+  const modules = files.map((file) => ({
+    ...insmodWords(moduleFolder, file, manifest.load.parameters[file]),
+    name: moduleName(file),
+  }));
   return {
     runId,
     localFolder: build.folder,
     remoteFolder,
     kernelRelease: build.kernelRelease,
-    requires: manifest.load.requires,
-    modules: manifest.load.modules.map((file) => ({
-      file: join(moduleFolder, file),
-      name: moduleName(file),
-      parameters: Object.entries(manifest.load.parameters[file] ?? {}).map(parameterWord),
-    })),
+    requires,
+    modules,
     filesystemType: manifest.filesystem?.type,
     suites: (seed === undefined ? suites : inRandomOrder(suites, seed)).map(planSuite),
     selection,
@@ -92,6 +94,9 @@ export function planRun(
       VEXLAB_SOURCE: remoteFolder,
       VEXLAB_TEST_DISK: testDisk,
       VEXLAB_MODULES: moduleFolder,
+      VEXLAB_LOAD: modules
+        .map(({ file, parameters }) => [file, ...parameters].join(" "))
+        .join("\n"),
       KERNELRELEASE: build.kernelRelease,
       ...selectionEnvironment(selection),
       ...(seed !== undefined && { VEXLAB_SEED: `${seed}` }),
@@ -126,14 +131,4 @@ function checkTools(
     ExitCode.usage,
     "Build all of it: npm run vexlab -- module build.",
   );
-}
-
-/** The kernel's name of a module file: its base name, with _ for - (kbuild's KBUILD_MODNAME). */
-export function moduleName(file: string): string {
-  return basename(file, ".ko").replaceAll("-", "_");
-}
-
-// insmod joins its words by spaces; the kernel's parser (lib/cmdline.c) takes quotes around a value.
-function parameterWord([name, value]: readonly [string, string]): string {
-  return /\s/.test(value) || value === "" ? `${name}="${value}"` : `${name}=${value}`;
 }

@@ -85,6 +85,6 @@ async function conclude(
   if (shown === last) return report;
   if (last.verdict === "passed") await forget(last);
   await pointLatest(request.results, shown.runId);
-  await recordVerdict(request.guest.stackFolder, shown);
+  if (request.otherSource !== true) await recordVerdict(request.guest.stackFolder, shown);
   return report;
 }

@@ -13,6 +13,8 @@ export interface TestRequest {
   readonly guest: GuestPlace;
   readonly build: BuildResult;
   readonly manifest: Manifest;
+  /** The module is not the stack's: its verdict isn't the stack's either. */
+  readonly otherSource?: boolean;
   /** The folder of results. */
   readonly results: string;
   /** Which suites and cases; all when undefined. */

@@ -124,6 +124,7 @@ async function write(
   await writeJunit(files.junit, report);
   await writeJson(files.json, report);
   await pointLatest(request.results, report.runId);
+  if (request.otherSource === true) return;
   await mkdir(stackFolder, { recursive: true, mode: 0o700 });
   // First the marker: an interruption between the two must not lose the failure.
   if (report.verdict !== "passed")

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from .failure import Exit, Failure
+from .manifest import inside
 
 # What a build on the host may have left in the shared folder: it is made for the host.
 NEVER_SOURCES = [
@@ -61,13 +62,32 @@ def matches(pattern, path):
 
 
 def build_module(manifest, copy, output):
-    """Runs Kbuild for the running kernel and prints the modules that it made."""
+    """Builds for the running kernel, prints the modules that were made and returns them.
+
+    They are relative to the module's folder.
+    """
     release = os.uname().release
     headers = f"/lib/modules/{release}/build"
     folder = copy / manifest.module_folder
-    jobs = f"-j{len(os.sched_getaffinity(0))}"
-    command = ["make", jobs, "-C", headers, f"M={folder}", *manifest.make, "modules"]
-    build(f"module {manifest.name}", command, copy, folder, manifest.artefacts, output)
+    jobs = len(os.sched_getaffinity(0))
+    what = f"module {manifest.name}"
+    if manifest.dkms is None:
+        command = ["make", f"-j{jobs}", "-C", headers, f"M={folder}", *manifest.make, "modules"]
+        build(what, command, copy, folder, manifest.artefacts, output)
+        return manifest.artefacts
+    script = str(Path(__file__).with_name("dkms.sh"))
+    command = ["bash", script, "build", manifest.dkms, release, headers, str(jobs)]
+    build(what, command, folder, folder, manifest.artefacts, output)
+    modules = manifest.artefacts or dkms_modules(folder)
+    check(what, folder, modules, output)
+    return modules
+
+
+def dkms_modules(folder):
+    """The modules that dkms.sh says it was to make."""
+    entries = (folder / ".vexlab-dkms").read_text(encoding="utf-8").split("\0")
+    modules = (entry.partition("=")[2] for entry in entries if entry.startswith("module="))
+    return [inside(path) for path in dict.fromkeys(modules)]
 
 
 def build_tools(manifest, copy, output, suites=None):
@@ -101,6 +121,10 @@ def build(what, command, cwd, folder, artefacts, output):
         raise Failure(
             Exit.BUILD_FAILED, f"{what}: {command[0]} ended with status {process.returncode}"
         )
+    check(what, folder, artefacts, output)
+
+
+def check(what, folder, artefacts, output):
     for artefact in artefacts:
         if not (folder / artefact).is_file():
             raise Failure(Exit.BUILD_FAILED, f"{what}: the build did not make {folder / artefact}")

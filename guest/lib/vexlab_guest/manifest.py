@@ -35,6 +35,8 @@ class Manifest:
     name: str
     module_folder: str
     make: list
+    # The dkms.conf, relative to module_folder; None for Kbuild.
+    dkms: str
     artefacts: list
     load: list
     parameters: dict
@@ -64,11 +66,14 @@ def read_manifest(source):
 def parse(document):
     module = document["module"]
     load = document.get("load") or {}
-    artefacts = [inside(path) for path in words(module["artefacts"])]
+    dkms = inside(module["dkms"]) if "dkms" in module else None
+    artefacts = module.get("artefacts", []) if dkms else module["artefacts"]
+    artefacts = [inside(path) for path in words(artefacts)]
     return Manifest(
         name=name(document["name"]),
         module_folder=inside(module.get("folder", ".")),
         make=words(module.get("make") or []),
+        dkms=dkms,
         artefacts=artefacts,
         load=[inside(path) for path in words(load.get("modules") or artefacts)],
         parameters={

@@ -33,13 +33,14 @@ def test(manifest, options):
 
 def test_into(manifest, options, suites, output):
     copy = build.fresh_copy(manifest, options.source, options.work)
-    build.build_module(manifest, copy, output)
+    built = build.build_module(manifest, copy, output)
     build.build_tools(manifest, copy, output, [suite.name for suite in suites])
     folder = Path(options.work) / "run" / time.strftime(f"%Y%m%d_%H%M%S_{os.getpid()}")
     # A copy for the suites: they run as root and may leave what the user can't remove.
     shutil.copytree(copy, folder, symlinks=True)
+    modules = module_order(manifest, folder, built)
     try:
-        rows = [run_suite(manifest, suite, folder, output, options) for suite in suites]
+        rows = [run_suite(manifest, modules, suite, folder, output, options) for suite in suites]
     finally:
         as_root(["rm", "-rf", "--one-file-system", str(folder)])
     missed = selection.unmatched(options, [counter for _, counter, _, _ in rows])
@@ -51,7 +52,55 @@ def test_into(manifest, options, suites, output):
     return Exit.PASSED
 
 
-def run_suite(manifest, suite, folder, output, options):
+def module_order(manifest, folder, built):
+    """What is loaded: (the kernel's modules, the built ones), each after those that it needs."""
+    needs = {path: dependencies(folder / manifest.module_folder / path) for path in built}
+    own = {module_name(path): path for path in built}
+    kernels, ordered, visiting = dict.fromkeys(manifest.requires), {}, set()
+
+    def visit(path):
+        if path in ordered or path in visiting:
+            return
+        visiting.add(path)
+        for name in needs.get(path, []):
+            if module_name(name) in own:
+                visit(own[module_name(name)])
+            else:
+                kernels[name] = None
+        ordered[path] = None
+
+    for path in manifest.load or built:
+        visit(path)
+    return list(kernels), list(ordered)
+
+
+def dependencies(file):
+    """What modpost says that a module needs, by the kernel's names."""
+    said = subprocess.run(
+        ["/sbin/modinfo", "-F", "depends", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+        check=False,
+    )
+    return [name for name in said.stdout.strip().split(",") if name]
+
+
+def module_name(path):
+    name = Path(path).name
+    return (name[:-3] if name.endswith(".ko") else name).replace("-", "_")
+
+
+def load_words(manifest, folder, path):
+    parameters = manifest.parameters.get(path, {})
+    words = [
+        f'{key}="{value}"' if " " in value or value == "" else f"{key}={value}"
+        for key, value in parameters.items()
+    ]
+    return [str(folder / manifest.module_folder / path), *words]
+
+
+def run_suite(manifest, modules, suite, folder, output, options):
     """One suite: (suite, counter, problems, exit code)."""
     output.line(f"=== {suite.name}")
     counter = Counter(wanted=lambda name, tags: selection.selects(options, name, tags))
@@ -59,11 +108,14 @@ def run_suite(manifest, suite, folder, output, options):
     code = Exit.PASSED
     taints = kernel_taints()
     if suite.load:
-        load(manifest, folder, output)
+        load(manifest, modules, folder, output)
     environment = {
         "VEXLAB_SOURCE": str(folder),
         "VEXLAB_TEST_DISK": TEST_DISK,
         "VEXLAB_MODULES": str(folder / manifest.module_folder),
+        "VEXLAB_LOAD": "\n".join(
+            " ".join(load_words(manifest, folder, path)) for path in modules[1]
+        ),
         "KERNELRELEASE": os.uname().release,
         "VEXLAB_CASE_TIMEOUT": max(1, int(suite.case_timeout)),
         **selection.environment(options),
@@ -87,7 +139,7 @@ def run_suite(manifest, suite, folder, output, options):
     except OSError as error:
         problems = [f"can't run {suite.command[0]}: {error}"]
     if suite.load:
-        problems += unload(manifest, output)
+        problems += unload(modules, output)
     if kernel_taints() & ~taints & CRASH_TAINTS:
         problems.append("the kernel crashed: see dmesg")
         code = Exit.CRASHED
@@ -96,18 +148,13 @@ def run_suite(manifest, suite, folder, output, options):
     return suite, counter, problems, code
 
 
-def load(manifest, folder, output):
-    stale = unload(manifest, output)
+def load(manifest, modules, folder, output):
+    stale = unload(modules, output)
     if stale:
         raise Failure(Exit.LOAD_FAILED, "an older build is still loaded: " + "; ".join(stale))
-    commands = [["modprobe", "--", name] for name in manifest.requires]
-    for path in manifest.load:
-        parameters = manifest.parameters.get(path, {})
-        words = [
-            f'{key}="{value}"' if " " in value or value == "" else f"{key}={value}"
-            for key, value in parameters.items()
-        ]
-        commands.append(["insmod", str(folder / manifest.module_folder / path), *words])
+    kernels, built = modules
+    commands = [["modprobe", "--", name] for name in kernels]
+    commands += [["insmod", *load_words(manifest, folder, path)] for path in built]
     for command in commands:
         output.line(f"$ {' '.join(command)}")
         said = as_root(command, LOAD_DEADLINE)
@@ -115,12 +162,12 @@ def load(manifest, folder, output):
             raise Failure(Exit.LOAD_FAILED, f"{' '.join(command[:2])}: {said}")
 
 
-def unload(manifest, output):
+def unload(modules, output):
     """Unloads the modules that are loaded, last first; one sentence for each that stayed."""
     loaded = {line.split(" ", 1)[0] for line in read_file("/proc/modules").splitlines()}
     problems = []
-    for path in reversed(manifest.load):
-        name = Path(path).stem.replace("-", "_")
+    for path in reversed(modules[1]):
+        name = module_name(path)
         if name not in loaded:
             continue
         output.line(f"$ rmmod {name}")

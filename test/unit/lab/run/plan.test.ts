@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
-import { moduleName, planRun } from "../../../../lab/run/plan.ts";
+import { moduleName } from "../../../../lab/run/moduleOrder.ts";
+import { planRun } from "../../../../lab/run/plan.ts";
 
 const manifest = parseManifest(`
 name: two
@@ -49,6 +50,7 @@ describe("the plan of a run", () => {
         VEXLAB_SOURCE: remote,
         VEXLAB_TEST_DISK: "/dev/disk/by-id/virtio-vexlab-test",
         VEXLAB_MODULES: `${remote}/kernel`,
+        VEXLAB_LOAD: `${remote}/kernel/extra.ko\n${remote}/kernel/core-part.ko debug=Y label="two words" empty=""`,
         KERNELRELEASE: "6.1.0",
       },
     });
