@@ -24,7 +24,7 @@ export function register(program: Command): void {
     .description("write vexlab.yaml for an existing kernel module's tree (Kbuild or DKMS)")
     .option(
       "--debian-package <name>",
-      "lay out the sources of a -dkms package of apt's archive there first; also NAME=VERSION, NAME/SUITE",
+      "lay out the sources of a -dkms package of apt's archive there first; also NAME=VERSION, NAME/RELEASE of Debian",
     )
     .option("--force", "write a new manifest though there is one; the old one is kept beside it")
     .option("--dry-run", "write nothing; print the manifest")

@@ -1,9 +1,13 @@
-/** The sources of a kernel module from a `-dkms` package of the archive that apt is set up for. */
-import { cp, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
+/**
+ * The sources of a kernel module from a `-dkms` package of the archive that apt is set up for; also of
+ * another release of Debian than the host's, whose modules may be for newer kernels.
+ */
+import { cp, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
+import { packageArchive } from "../image/archive.ts";
 
 /** A package's tree in a folder of ours. */
 export interface DebianSource {
@@ -12,12 +16,13 @@ export interface DebianSource {
   readonly files: readonly string[];
 }
 
-const downloadDeadline = 120_000;
+const aptDeadlineMs = 180_000;
 
 /**
  * Downloads a package as the user who calls, unpacks it without installing anything, and lays its
  * source tree out in a folder, which may hold other files.
- * @param packageName as apt-get takes it: NAME, NAME=VERSION, NAME/SUITE.
+ * @param packageName NAME or NAME=VERSION as the host's apt knows it; NAME/RELEASE of any release that
+ * Debian's archive has, such as trixie.
  * @throws ConfigurationError for what is no package's name, and for files that are there already;
  * LabError (infrastructure failed) when apt has no such package or it holds no sources.
  */
@@ -31,7 +36,7 @@ export async function layOutDebianSource(
         key: "--debian-package",
         value: packageName,
         problem: "is no name of a package",
-        allowed: "a name such as v4l2loopback-dkms, also NAME=VERSION or NAME/SUITE",
+        allowed: "a name such as v4l2loopback-dkms, also NAME=VERSION or NAME/RELEASE",
       },
     ]);
   const work = await mkdtemp(join(tmpdir(), "vexlab-debian-source-"));
@@ -84,27 +89,62 @@ async function refuseExisting(target: string, files: readonly string[]): Promise
 }
 
 async function download(packageName: string, folder: string): Promise<string> {
-  // As root, apt would change to a user who can't write into the folder.
-  const { exitCode, stderr, timedOut, shortMessage } = await execa(
-    "apt-get",
-    ["-o", "APT::Sandbox::User=root", "download", packageName],
-    { cwd: folder, reject: false, timeout: downloadDeadline },
-  );
-  if (timedOut || exitCode !== 0) {
-    const reason = timedOut
-      ? `no answer within ${downloadDeadline / 1000} s`
-      : stderr.trim() || (shortMessage ?? "");
-    throw new LabError(
-      `${packageName} can't be downloaded: ${reason}`,
-      ExitCode.infrastructureFailed,
-      "Run `apt-get update` as root, or look at apt's list of archives.",
-    );
-  }
-  const file = (await readdir(folder)).find((name) => name.endsWith(".deb"));
+  const [name = "", release] = packageName.split("/");
+  const options = release === undefined ? [] : await listsOf(release, folder);
+  await aptGet(["download", name], options, folder, packageName);
+  const file = (await readdir(folder)).find((each) => each.endsWith(".deb"));
   if (file === undefined)
     throw new LabError(
       `apt-get download ${packageName} said nothing was wrong but left no file`,
       ExitCode.infrastructureFailed,
     );
   return join(folder, file);
+}
+
+/**
+ * Gets the package lists of a release into a folder; signatures are checked as apt always does.
+ * @returns the options with which apt-get uses them instead of the host's.
+ */
+async function listsOf(release: string, folder: string): Promise<string[]> {
+  const archive = await packageArchive();
+  if (archive === undefined)
+    throw new LabError(
+      `the archive of Debian's ${release} is not known: apt's list has none`,
+      ExitCode.infrastructureFailed,
+      "Set VEXLAB_MIRROR to the address of an archive.",
+    );
+  const state = join(folder, "apt");
+  await mkdir(join(state, "lists", "partial"), { recursive: true });
+  await mkdir(join(state, "archives", "partial"), { recursive: true });
+  await writeFile(join(state, "sources.list"), `deb ${archive.main} ${release} main contrib\n`);
+  const options = [
+    ...["-o", `Dir::State::Lists=${state}/lists`, "-o", `Dir::Cache=${state}`],
+    ...["-o", `Dir::Etc::SourceList=${state}/sources.list`, "-o", "Dir::Etc::SourceParts=-"],
+    ...["-o", "Acquire::Languages=none"],
+  ];
+  await aptGet(["update", "--error-on=any"], options, folder, `the package lists of ${release}`);
+  return options;
+}
+
+async function aptGet(
+  words: readonly string[],
+  options: readonly string[],
+  folder: string,
+  what: string,
+): Promise<void> {
+  // As root, apt would change to a user who can't write into the folder.
+  const { exitCode, stderr, timedOut, shortMessage } = await execa(
+    "apt-get",
+    ["-o", "APT::Sandbox::User=root", ...options, ...words],
+    { cwd: folder, reject: false, timeout: aptDeadlineMs },
+  );
+  if (!timedOut && exitCode === 0) return;
+  const reason = timedOut
+    ? `no answer within ${aptDeadlineMs / 1000} s`
+    : stderr.trim() || (shortMessage ?? "");
+  throw new LabError(
+    `${what} can't be downloaded: ${reason}`,
+    ExitCode.infrastructureFailed,
+    "Run `apt-get update` as root, or look at apt's list of archives.",
+  );
 }

@@ -2,17 +2,21 @@
  * The kernel is a configuration: all suites of the example pass on 6.1 and on 6.12, in two stacks at the
  * same time, of which the first then tests a module that none of us wrote.
  */
+import { cp } from "node:fs/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { Checkout, expectExit, type Ended } from "./support/checkout.ts";
-import { layOutDebianSource } from "./support/debianSource.ts";
 
 /** Milliseconds for both: a build with all checks and all suites, on two cores that are busy. */
 const allSuitesMs = 30 * 60_000;
-const overlay = join(dirname(dirname(fileURLToPath(import.meta.url))), "fixtures", "v4l2loopback");
+/** Tests of ours for Debian's module; its manifest is written by `vexlab init`. */
+const ownTests = join(
+  dirname(dirname(fileURLToPath(import.meta.url))),
+  ...["fixtures", "v4l2loopback"],
+);
 
 let checkout: Checkout;
 
@@ -20,12 +24,16 @@ beforeAll(async () => {
   checkout = await Checkout.make();
   await checkout.configure("linux-6.12", { sshPort: 2993, memory: "2G", cpus: 2 });
   await checkout.configure("ci", { sshPort: 2994 });
-  await layOutDebianSource({
-    packageName: "v4l2loopback-dkms",
-    overlay,
-    target: checkout.path("v4l2loopback"),
-  });
+  await cp(ownTests, checkout.path("v4l2loopback"), { recursive: true });
+  await adoptPackage("v4l2loopback");
 });
+
+/** A DKMS package of Debian, laid out in the checkout with a manifest that nobody wrote. */
+async function adoptPackage(name: string): Promise<string> {
+  const folder = checkout.path(name);
+  expectExit(await checkout.vexlab(["init", "--debian-package", `${name}-dkms`, folder]), 0);
+  return folder;
+}
 
 afterAll(async () => {
   await checkout.vexlab(["destroy", "ci"]);
@@ -61,6 +69,33 @@ test("Debian's v4l2loopback, side by side: the frames written are the frames rea
   // The first guest was not disturbed.
   expectExit(await checkout.ssh("linux-6.12", "true"), 0);
   expect(await checkout.planned("linux-6.12", "--refresh")).toEqual({});
+});
+
+/** Tests a module in forks of both guests, which both stay what they are; 6.1's report, and 6.12's end. */
+async function testInBoth(source: string): Promise<readonly [Ended, Ended]> {
+  const on = (stack: string): Promise<Ended> =>
+    checkout.vexlab(["test", "--stack", stack, "--source", source, "--json"]);
+  const ends = await Promise.all([on("ci"), on("linux-6.12")]);
+  expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
+  return ends;
+}
+
+test("Debian's acpi-call builds, loads and unloads on both kernels, as it is", async () => {
+  const ends = await testInBoth(await adoptPackage("acpi-call"));
+  const releases = ends.map((end) => {
+    const report = JSON.parse(expectExit(end, 0).stdout) as Record<string, unknown>;
+    expect(report).toMatchObject({ verdict: "passed" });
+    return String(report["kernelRelease"]);
+  });
+  expect(releases[0]).toMatch(/^6\.1\./);
+  expect(releases[1]).toMatch(/^6\.12\./);
+});
+
+test("Debian's dm-writeboost is for 6.1: on 6.12 it is the compiler that says so", async () => {
+  const [old, recent] = await testInBoth(await adoptPackage("dm-writeboost"));
+  expectExit(old, 0);
+  const { all } = expectExit(recent, 6);
+  expect(all).toMatch(/dkms\.conf failed.*\n.*dm-writeboost-target\.c:\d+:\d+: error: /);
 });
 
 /** The suites of the example's manifest. */

@@ -96,6 +96,14 @@ describe("a wrong manifest", () => {
   it.each([
     ["module missing", { module: undefined }, "module"],
     ["no artefacts", { module: { artefacts: [] } }, "module.artefacts"],
+    ["artefacts missing", { module: {} }, "module.artefacts"],
+    ["a dkms.conf elsewhere", { module: { dkms: "../dkms.conf" } }, "module.dkms"],
+    ["dkms and make", { module: { dkms: "dkms.conf", make: ["W=1"] } }, "module.make"],
+    [
+      "loads what is not among a package's chosen modules",
+      { module: { dkms: "dkms.conf", artefacts: ["a.ko"] }, load: { modules: ["b.ko"] } },
+      "load.modules[0]",
+    ],
     ["an artefact that is no module", { module: { artefacts: ["a.o"] } }, "module.artefacts[0]"],
     [
       "make in another folder",
@@ -184,10 +192,10 @@ describe("the documentation", () => {
   it("shows a manifest that is right and has every key", async () => {
     const page = await readFile(new URL("../../../../docs/manifest.md", import.meta.url), "utf8");
     const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1] ?? "");
-    expect(examples).toHaveLength(2);
+    expect(examples).toHaveLength(3);
     for (const example of examples) parseManifest(example);
     for (const key of keysOf(manifestJsonSchema())) {
-      expect(examples[1]).toMatch(new RegExp(`^[ -]*${key}:`, "m"));
+      expect(examples.join("\n")).toMatch(new RegExp(`^[ -]*${key}:`, "m"));
     }
   });
 });
