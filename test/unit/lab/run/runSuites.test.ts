@@ -275,6 +275,13 @@ describe("a module that does not load", () => {
     expect(suites.map((suite) => suite.ending)).toEqual(["notRun", "notRun"]);
   });
 
+  it("is load-failed for want of its hardware, and says what the error number means", async () => {
+    const said = "insmod: ERROR: could not insert module hello.ko: No such device\n";
+    const { verdict } = await run({ insmod: { exitCode: 1, stderr: said } });
+    expect(verdict.kind).toBe("load-failed");
+    expect(verdict.reason).toMatch(/No such device \(ENODEV: it found no device of its own/);
+  });
+
   it("is load-failed when it was built for another kernel", async () => {
     guest.kernelRelease = "6.12.0-test";
     const { verdict } = await run({});

@@ -61,6 +61,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
+it("of another module than the stack's leaves no verdict of the stack's", async () => {
+  const report = await testRun({ ...request, otherSource: true }, silentProgress);
+  expect(report.verdict).toBe("infrastructure-failed");
+  expect(await readlink(join(request.results, "latest"))).toBe(report.runId);
+  const { stackFolder } = request.guest;
+  expect(await readLastVerdict(stackFolder)).toBeUndefined();
+  await expect(readFile(lastFailureFile(stackFolder))).rejects.toThrow("ENOENT");
+});
+
 it("ends in a verdict with results and markers even when there is no libvirt", async () => {
   const report = await testRun(request, silentProgress);
   expect(report).toMatchObject({ verdict: "infrastructure-failed", exitCode: 3, stack: "dev" });
