@@ -120,6 +120,7 @@ const module = new ModuleBuild(
     sourceHash: plan.sourceHash,
     imageId: image.imageId,
     buildOn: config.buildOn,
+    suites: plan.suites,
     guest,
   },
   { dependsOn: config.buildOn === "guest" ? [ready] : [] },
@@ -139,6 +140,7 @@ const test = new ModuleTest(
     stopAfter: config.mode === "test",
     panicOnOops: config.panicOnOops,
     warm: config.warm,
+    suites: plan.suites,
   },
   { dependsOn: [ready] },
 );

@@ -39,6 +39,8 @@ export const moduleBuildInput = z
     buildOn: allow("host or guest", z.enum(["host", "guest"])).default("host"),
     guest: guestAddress.optional(),
     clean: allow("true or false", z.boolean()).default(false),
+    /** Those that will run: tools that none of them needs are not built. All when undefined. */
+    suites: allow("names of suites of the manifest", z.array(z.string())).optional(),
   })
   .refine(({ buildOn, guest }) => buildOn === "host" || guest !== undefined, {
     path: ["guest"],
@@ -115,6 +117,7 @@ async function build(input: Input): Promise<BuildResult> {
         {
           ...{ stack: input.stack, source: resolve(input.source), image, builder },
           clean: input.clean,
+          ...(input.suites && { suites: input.suites }),
         },
         { progress, signal: stop.signal },
       ),

@@ -14,11 +14,12 @@ import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
 import { formatDuration, terminalProgress } from "../lab/report/progress.ts";
 import { renderTable } from "../lab/report/table.ts";
-import { readLastVerdict, type LastVerdict } from "../lab/run/lastVerdict.ts";
+import { readLastVerdict } from "../lab/run/lastVerdict.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { bootstrap } from "../toolchain/bootstrap.ts";
-import { askPulumi, runPulumi, type RunEnd } from "../toolchain/engine.ts";
+import { askPulumi, runPulumi } from "../toolchain/engine.ts";
 import { pruneHistory } from "../toolchain/history.ts";
+import { outcomeOf, type Outcome } from "../toolchain/outcome.ts";
 import {
   checkStackName,
   configFile,
@@ -50,38 +51,6 @@ export async function ensureDaemon(stack: Stack): Promise<void> {
 /** Stops that daemon unless another stack needs it. */
 export async function releaseDaemon(stack: Stack): Promise<void> {
   if (usesPrivateDaemon(await configuredUri(stack))) await stopUnlessNeeded();
-}
-
-export interface Outcome {
-  readonly exitCode: number;
-  /** Why it isn't 0, if Pulumi didn't tell the user already. */
-  readonly reason?: string;
-  /** Pulumi was killed, and has left its lock. */
-  readonly killed?: true;
-  readonly verdict?: LastVerdict;
-}
-
-/**
- * The code to exit with: what the program or the test run left behind says more than Pulumi's code.
- *
- * @param verdict the stack's verdict, if it was reached during this run
- */
-export function outcomeOf(
-  end: RunEnd,
-  fault: { readonly exitCode: number; readonly message: string } | undefined,
-  verdict: LastVerdict | undefined,
-): Outcome {
-  const known = verdict ? { verdict } : {};
-  if (end.cancelled) return { exitCode: ExitCode.cancelled, reason: "cancelled", ...known };
-  // With `vexlab:onFailure: report`, a failed test is not a failed run.
-  if (end.exitCode === 0) return { exitCode: ExitCode.passed, ...known };
-  if (fault) return { exitCode: fault.exitCode, ...known };
-  if (verdict && verdict.exitCode !== ExitCode.passed)
-    return { exitCode: verdict.exitCode, reason: verdict.reason, ...known };
-  const exitCode = ExitCode.infrastructureFailed;
-  if (end.exitCode === null)
-    return { exitCode, reason: "pulumi was killed", killed: true, ...known };
-  return { exitCode, reason: `pulumi ended with ${end.exitCode}`, ...known };
 }
 
 /** Runs Pulumi on the stack and judges how it ended. The stack's file keeps its content. */

@@ -22,6 +22,7 @@ const verbFiles: Readonly<Record<string, VerbFile>> = {
   kernels: () => import("./kernels.ts"),
   key: () => import("./key.ts"),
   manifest: () => import("./manifest.ts"),
+  matrix: () => import("./matrix.ts"),
   moduleBuild: () => import("./moduleBuild.ts"),
   moduleTest: () => import("./moduleTest.ts"),
   preview: () => import("./preview.ts"),

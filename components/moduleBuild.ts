@@ -13,6 +13,8 @@ export interface ModuleBuildArgs {
   imageId: pulumi.Input<string>;
   /** In the image's sysroot on the host, or in the guest. */
   buildOn: "host" | "guest";
+  /** The suites that will run, if not all: tools that none of them needs are not built. */
+  suites?: readonly string[] | undefined;
   /** Where the guest is, for builds in it. */
   guest: { [Key in keyof GuestAddress]: pulumi.Input<GuestAddress[Key]> };
 }
@@ -33,6 +35,7 @@ export class ModuleBuild extends pulumi.ComponentResource {
           source: args.source,
           image: args.imageId,
           buildOn: args.buildOn,
+          ...(args.suites === undefined ? {} : { suites: args.suites }),
           ...(args.buildOn === "guest" ? { guest: args.guest } : {}),
         },
         triggers: [args.sourceHash],

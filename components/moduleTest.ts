@@ -27,6 +27,8 @@ export interface ModuleTestArgs {
   panicOnOops: PanicMode;
   /** Whether the tests may run in forks of the guest (`vexlab:warm`). */
   warm: "auto" | "off";
+  /** The suites that run, if not all. */
+  suites?: readonly string[] | undefined;
 }
 
 /** Loads the module in the guest, runs its suites and judges. */
@@ -54,6 +56,7 @@ export class ModuleTest extends pulumi.ComponentResource {
           stopAfter: args.stopAfter,
           panicOnOops: args.panicOnOops,
           warm: args.warm,
+          ...(args.suites === undefined ? {} : { suites: args.suites }),
         },
         triggers: [args.domainId, args.lastFailure],
       },

@@ -20,6 +20,7 @@ import { portFault } from "./hypervisor/portHolder.ts";
 import { kernelProblem } from "./image/kernelOffer.ts";
 import { hashRecipe, recipe } from "./image/recipe.ts";
 import { terminalProgress } from "./report/progress.ts";
+import { everything, selectedSuites } from "./run/selection.ts";
 
 export interface StackPlan {
   readonly stack: string;
@@ -39,6 +40,8 @@ export interface StackPlan {
   readonly userData?: string;
   /** Hash of the module's sources and manifest. */
   readonly sourceHash: string;
+  /** The names of the suites that run, if not all. */
+  readonly suites?: readonly string[];
   /** The last failed run's id; empty when none failed. */
   readonly lastFailure: string;
 }
@@ -84,8 +87,23 @@ export async function planStack(
       ? {}
       : { userData: await readUserData(config.userData, where.checkout) }),
     sourceHash: await hashSources(config.source, config.manifest),
+    ...(config.suites && { suites: wantedSuites(config) }),
     lastFailure: await readFile(join(folder, "last-failure"), "utf8").catch(() => ""),
   };
+}
+
+/**
+ * The names of the suites that a configuration wants, in the manifest's order.
+ * @throws ConfigurationError for every pattern that matches none
+ */
+export function wantedSuites({ manifest, suites = [] }: StackConfig): string[] {
+  try {
+    return selectedSuites(manifest, { ...everything, suites }).map(({ name }) => name);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    const faults = error.faults.map((fault) => ({ ...fault, key: "vexlab:suites" }));
+    throw new ConfigurationError(error.where, faults);
+  }
 }
 
 async function checkPorts(

@@ -31,6 +31,8 @@ export interface Stack {
   readonly engine: Engine;
   readonly environment: NodeJS.ProcessEnv;
   readonly progress: Progress;
+  /** Where Pulumi.<stack>.yaml is, if not in the checkout's stacks/. */
+  readonly configFolder?: string;
 }
 
 /** Checks a stack's name. @throws LabError (exit 2) */
@@ -44,8 +46,8 @@ export function checkStackName(name: string): string {
 }
 
 /** The stack's configuration file. */
-export const configFile = ({ where, name }: Stack): string =>
-  join(where.checkout, "stacks", `Pulumi.${name}.yaml`);
+export const configFile = ({ where, name, configFolder }: Stack): string =>
+  join(configFolder ?? join(where.checkout, "stacks"), `Pulumi.${name}.yaml`);
 
 /** Where Pulumi's program leaves why it failed, for the vexlab that runs it. */
 export const faultsFolder = ({ where }: Pick<Stack, "where">): string =>
@@ -108,7 +110,7 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
   const lock = await tryLock(file);
   if (!lock) throw inUse(stack.name, "vexlab", await holderOf(file));
   try {
-    const orphans = await orphansOf(stack.where.checkout, stack.name);
+    const orphans = await orphansOf(stack.engine.folder, stack.name);
     for (const pid of orphans) await end(pid, stack);
     await endRemains(faultsFolder(stack));
     const locks = await locksOf(backendFolder(stack.where), project, stack.name);

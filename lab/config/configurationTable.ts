@@ -10,6 +10,7 @@ const inWords: Readonly<Record<string, string>> = {
   kernelParameters: "none",
   panicOnOops: "`forks`; with mode `test` `always`",
   userData: "none",
+  suites: "all",
 };
 
 /** A Markdown table: a row per key, in the schema's order. */

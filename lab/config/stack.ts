@@ -47,7 +47,8 @@ export interface StackChecks {
 export interface StackConfig extends Readonly<
   Omit<
     Values,
-    "memory" | "diskSize" | "testDiskSize" | "kernel" | "kernelParameters" | "gdbPort" | "userData"
+    | ("memory" | "diskSize" | "testDiskSize" | "kernel" | "kernelParameters" | "gdbPort")
+    | ("userData" | "suites")
   >
 > {
   /** What `image` and `kernel` mean together. */
@@ -65,6 +66,8 @@ export interface StackConfig extends Readonly<
   readonly gdbPort?: number;
   /** An absolute path or the text of a cloud-config. */
   readonly userData: string | undefined;
+  /** Patterns of the suites that `up` runs; all when undefined. */
+  readonly suites?: readonly string[];
 }
 
 const namespace = "vexlab:";
@@ -158,10 +161,11 @@ export async function parseStackConfig(
   if (faults.length > 0 || !parsed.success || manifest === undefined || recipe === undefined) {
     throw new ConfigurationError(where, faults);
   }
-  const { memory, diskSize, testDiskSize, kernel, kernelParameters, gdbPort, ...rest } =
+  const { memory, diskSize, testDiskSize, kernel, kernelParameters, gdbPort, suites, ...rest } =
     parsed.data;
   return {
     ...rest,
+    ...(suites === undefined ? {} : { suites }),
     recipe,
     ...(kernel === undefined ? {} : { kernel }),
     kernelParameters: kernelParameters ?? [],

@@ -143,6 +143,14 @@ export const stackSchema = z.strictObject({
   ).describe(
     "The libvirt that runs the guest; `qemu:///session` is a daemon of the checkout's own.",
   ),
+  suites: allow(
+    "names of suites of the manifest, with blanks between them; * stands for any text",
+    z
+      .string()
+      .transform((value) => value.split(" ").filter((word) => word !== ""))
+      .refine((words) => words.length > 0, "is empty")
+      .optional(),
+  ).describe("The suites that `up` runs, such as `file-* memory`."),
   onFailure: oneOf("fail", "report").describe(
     "Whether a failing test makes `pulumi up` fail or is only reported.",
   ),

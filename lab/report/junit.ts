@@ -16,30 +16,63 @@ const builder = junit as unknown as Builder;
  */
 export function renderJunit(report: RunReport): string {
   const root = builder.newBuilder().name(`vexlab ${report.stack}`);
-  for (const suite of report.suites) addSuite(root, suite, report);
+  addReport(root, report);
+  return root.build();
+}
+
+/** One of several runs in a file: its cell, and what came of it where nothing was run. */
+export type CellReport = { readonly cell: string } & (
+  | { readonly report: RunReport }
+  | { readonly verdict: string; readonly reason: string; readonly startedAt: string }
+);
+
+/** The text of junit.xml for several runs, each suite with the name of its cell before its own. */
+export function renderJunitOfCells(name: string, cells: readonly CellReport[]): string {
+  const root = builder.newBuilder().name(xmlText(name));
+  for (const each of cells) {
+    const cell = `${xmlText(each.cell)}: `;
+    if ("report" in each) {
+      addReport(root, each.report, cell);
+      continue;
+    }
+    root
+      .testSuite()
+      .name(`${cell}run`)
+      .timestamp(new Date(each.startedAt))
+      .testCase()
+      .className(`${cell}run`)
+      .name("verdict")
+      .time(0)
+      .error(xmlText(each.reason), each.verdict, xmlText(each.reason));
+  }
+  return root.build();
+}
+
+function addReport(root: Builder, report: RunReport, cell = ""): void {
+  for (const suite of report.suites) addSuite(root, suite, report, cell);
   if (report.verdict !== "passed" && !report.suites.some((suite) => showsFailure(suite, report))) {
-    const run = root.testSuite().name("run").timestamp(new Date(report.startedAt));
+    const run = root.testSuite().name(`${cell}run`).timestamp(new Date(report.startedAt));
     const crashes = report.crashes.flatMap(crashLines);
     const hangs = hangLines(report.hangs ?? []);
     const details = [...report.moduleProblems, ...crashes, ...hangs].map(xmlText).join("\n");
     run
       .testCase()
-      .className("run")
+      .className(`${cell}run`)
       .name("verdict")
       .time(0)
       .error(xmlText(report.reason), report.verdict, details);
   }
-  return root.build();
 }
 
 export async function writeJunit(file: string, report: RunReport): Promise<void> {
   await writeWhole(file, renderJunit(report));
 }
 
-function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
+function addSuite(root: Builder, suite: SuiteResult, report: RunReport, cell: string): void {
+  const name = `${cell}${suite.name}`;
   const element = root
     .testSuite()
-    .name(suite.name)
+    .name(name)
     .timestamp(new Date(report.startedAt))
     .time(suite.milliseconds / 1000)
     .property("kernelRelease", xmlText(report.kernelRelease))
@@ -55,11 +88,11 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
   for (const { reason, suites } of report.retried ?? [])
     if (suites.includes(suite.name)) element.property("retried", xmlText(reason));
   const hangs = (report.hangs ?? []).filter((hang) => hang.suite === suite.name);
-  for (const each of suite.cases) addCase(element, each, hangs);
+  for (const each of suite.cases) addCase(element, each, hangs, cell);
   if (suite.problems.length > 0)
     element
       .testCase()
-      .className(suite.name)
+      .className(name)
       .name("(suite)")
       .time(0)
       .error(
@@ -70,18 +103,18 @@ function addSuite(root: Builder, suite: SuiteResult, report: RunReport): void {
   for (const crash of crashesOf(suite, report))
     element
       .testCase()
-      .className(suite.name)
+      .className(name)
       .name(xmlText(crash.case === undefined ? "(kernel)" : `(kernel) ${crash.case}`))
       .time(0)
       .error(xmlText(crash.title), crash.kind, crashLines(crash).map(xmlText).join("\n"));
   if (suite.ending === "notRun")
-    element.testCase().className(suite.name).name("(suite)").time(0).skipped();
+    element.testCase().className(name).name("(suite)").time(0).skipped();
 }
 
-function addCase(element: TestSuite, each: CaseResult, hangs: readonly Hang[]): void {
+function addCase(element: TestSuite, each: CaseResult, hangs: readonly Hang[], cell: string): void {
   const testCase = element
     .testCase()
-    .className(each.suite)
+    .className(`${cell}${each.suite}`)
     .name(xmlText(each.name))
     .time(each.milliseconds / 1000);
   for (const tag of each.tags ?? []) testCase.property("tag", xmlText(tag));

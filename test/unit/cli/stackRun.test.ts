@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { outcomeOf, outputLines } from "../../../cli/stackRun.ts";
+import { outputLines } from "../../../cli/stackRun.ts";
+import { outcomeOf } from "../../../toolchain/outcome.ts";
 import { ExitCode } from "../../../lab/config/errors.ts";
 import type { LastVerdict } from "../../../lab/run/lastVerdict.ts";
 
