@@ -1,14 +1,16 @@
 /**
- * The kernel is a configuration: all suites of the example pass on 6.1 and on 6.12, in two stacks at the
- * same time, of which the first then tests a module that none of us wrote.
+ * The kernel is a configuration: the example and a module that one kernel does not build, in the cells of
+ * a matrix on 6.1 and 6.12; then, on one of them, a module that none of us wrote.
  */
 import { cp } from "node:fs/promises";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
-import { Checkout, expectExit, type Ended } from "./support/checkout.ts";
+import type { CellResult } from "../../matrix/cellResult.ts";
+import type { MatrixResult } from "../../matrix/matrixResult.ts";
+import { Checkout, expectExit } from "./support/checkout.ts";
 
 /** Milliseconds for both: a build with all checks and all suites, on two cores that are busy. */
 const allSuitesMs = 30 * 60_000;
@@ -22,7 +24,6 @@ let checkout: Checkout;
 
 beforeAll(async () => {
   checkout = await Checkout.make();
-  await checkout.configure("linux-6.12", { sshPort: 2993, memory: "2G", cpus: 2 });
   await checkout.configure("ci", { sshPort: 2994 });
   await cp(ownTests, checkout.path("v4l2loopback"), { recursive: true });
   await adoptPackage("v4l2loopback");
@@ -37,65 +38,122 @@ async function adoptPackage(name: string): Promise<string> {
 
 afterAll(async () => {
   await checkout.vexlab(["destroy", "ci"]);
-  await checkout.vexlab(["destroy", "linux-6.12"]);
   await checkout.remove();
 });
 
-let ups: Promise<readonly [Ended, Ended]>;
+/** A cell's result, as far as the tests look. */
+type Cell = Pick<CellResult, "cell" | "verdict" | "kernelRelease" | "reason" | "kept" | "suites">;
 
-test("all suites of the example pass on 6.1", { timeout: allSuitesMs }, async () => {
-  ups = Promise.all([checkout.vexlab(["up", "ci"]), checkout.vexlab(["up", "linux-6.12"])]);
-  const [up] = await ups;
-  const { all } = expectExit(up, 0);
-  const outputs = await checkout.outputs("ci");
-  expect(outputs).toMatchObject({ verdict: "passed" });
-  expect(outputs["kernelRelease"]).toMatch(/^6\.1\./);
-  for (const { name } of await suites()) expect(all).toContain(`suite ${name}: done`);
+/** Runs `vexlab matrix` on both kernels. */
+async function matrix(exitCode: number, ...words: string[]): Promise<MatrixResult> {
+  const argv = ["matrix", "--kernel", "6.1,6.12", "--first-port", "2993", "--json", ...words];
+  const { stdout } = expectExit(await checkout.vexlab(argv, allSuitesMs), exitCode);
+  return JSON.parse(stdout) as MatrixResult;
+}
+
+/** Of cells' stacks nothing may be there: no state, no configuration, no guest, no disks, no folder. */
+async function leftOfCells(): Promise<string[]> {
+  const { stdout } = await execa("find", [checkout.path(".vexlab"), "-name", "*matrix-6*"]);
+  const files = stdout
+    .split("\n")
+    .filter((file) => file !== "" && !/\/(builds|locks)\//.test(file));
+  const { stdout: guests } = await execa("pgrep", ["-af", "guest=vexlab-matrix-"], {
+    reject: false,
+  });
+  const own = guests.split("\n").filter((line) => line.includes(checkout.folder));
+  const { stdout: tracked } = await checkout.run(["ls", "stacks"]);
+  return [...files, ...own, ...tracked.split("\n").filter((name) => name.includes("matrix"))];
+}
+
+test(
+  "all suites of the example pass on 6.1 and on 6.12, in the cells of a matrix",
+  { timeout: allSuitesMs },
+  async () => {
+    const { cells, cpuSeconds, runId } = await matrix(0);
+    const names = (await suites()).map(({ name }) => name);
+    for (const [index, release] of [/^6\.1\./, /^6\.12\./].entries()) {
+      const cell = cells[index];
+      // As uname in the guest says.
+      expect(cell?.kernelRelease).toMatch(release);
+      expect(cell).toMatchObject({ verdict: "passed", kept: false });
+      expect(cell?.suites.map(({ name, verdict }) => [name, verdict])).toEqual(
+        names.map((name) => [name, "passed"]),
+      );
+      expect(cell?.cpuSeconds.guests).toBeGreaterThan(10);
+      expect(cell?.cpuSeconds.engine).toBeGreaterThan(1);
+    }
+    expect(cpuSeconds.cells).toBeGreaterThan(30);
+    const junit = await checkout.read(`test_results/${runId}/junit.xml`);
+    for (const name of names) expect(junit).toContain(`name="debian-12/6.12: ${name}"`);
+    expect(await leftOfCells()).toEqual([]);
+  },
+);
+
+describe("a module that one of the kernels does not build", () => {
+  const source = () => checkout.path("test/fixtures/one-kernel");
+  const seconds = "test/fixtures/one-kernel/tests/seconds";
+  const expectTruth = (cells: readonly Cell[]): void => {
+    expect(cells[0]).toMatchObject({ cell: "debian-12/6.1", verdict: "passed" });
+    expect(cells[1]).toMatchObject({ cell: "debian-12/6.12", verdict: "build-failed", suites: [] });
+    expect(cells[1]?.reason).toMatch(/^one_kernel\.c:7:2: error: #error "one_kernel knows no/);
+  };
+
+  test("passes on the other, and the matrix ends as the gravest", async () => {
+    const { cells, runId } = await matrix(6, "--source", source());
+    expectTruth(cells);
+    const page = await checkout.read(`test_results/${runId}/index.html`);
+    expect(page).toContain("error: #error &quot;one_kernel".replaceAll("&quot;", '"'));
+    expect(page).not.toContain("<script");
+  });
+
+  test("is not run again for the same inputs", async () => {
+    const { cells, cpuSeconds } = await matrix(6, "--source", source());
+    expectTruth(cells);
+    expect(cells.map(({ kept }) => kept)).toEqual([true, true]);
+    expect(cpuSeconds.cells).toBe(0);
+  });
+
+  test("Ctrl-C leaves nothing of the cells, and the next run goes on with what has no result", async () => {
+    // Other sources: nothing is known of them.
+    await checkout.write(seconds, "90\n");
+    const argv = ["matrix", "--kernel", "6.1,6.12", "--first-port", "2993", "--source", source()];
+    const run = execa(checkout.path("scripts/vexlab"), argv, {
+      ...{ cwd: checkout.folder, stdin: "ignore", all: true, reject: false, detached: true },
+    });
+    let said = "";
+    run.all.on("data", (text: Buffer) => (said += text.toString()));
+    await vi.waitFor(() => expect(said).toContain("debian-12/6.12: build-failed"), {
+      ...{ timeout: 400_000, interval: 100 },
+    });
+    expect(said).not.toContain("debian-12/6.1: passed");
+    // The whole process group, as a terminal does.
+    process.kill(-(run.pid ?? 0), "SIGINT");
+    const { exitCode } = await run;
+    expect({ exitCode, said }).toMatchObject({ exitCode: 130 });
+    expect(said).toContain("debian-12/6.1: cancelled");
+    expect(await leftOfCells()).toEqual([]);
+
+    const { cells } = await matrix(6, "--source", source());
+    expectTruth(cells);
+    expect(cells.map(({ kept }) => kept)).toEqual([false, true]);
+  });
 });
 
-test("and, beside it, on 6.12, which the guest really runs", async () => {
-  const [, up] = await ups;
-  expectExit(up, 0);
-  const { stdout } = expectExit(await checkout.ssh("linux-6.12", "uname -r"), 0);
-  expect(stdout).toMatch(/^6\.12\./);
-  const outputs = await checkout.outputs("linux-6.12");
-  expect(outputs).toMatchObject({ verdict: "passed", kernelRelease: stdout.trim() });
-});
-
-test("Debian's v4l2loopback, side by side: the frames written are the frames read", async () => {
+test("Debian's v4l2loopback: the frames written are the frames read", async () => {
   await checkout.configure("ci", { source: checkout.path("v4l2loopback") });
   expectExit(await checkout.vexlab(["up", "ci"]), 0);
   expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
-  // The first guest was not disturbed.
-  expectExit(await checkout.ssh("linux-6.12", "true"), 0);
-  expect(await checkout.planned("linux-6.12", "--refresh")).toEqual({});
 });
 
-/** Tests a module in forks of both guests, which both stay what they are; 6.1's report, and 6.12's end. */
-async function testInBoth(source: string): Promise<readonly [Ended, Ended]> {
-  const on = (stack: string): Promise<Ended> =>
-    checkout.vexlab(["test", "--stack", stack, "--source", source, "--json"]);
-  const ends = await Promise.all([on("ci"), on("linux-6.12")]);
-  expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed" });
-  return ends;
-}
-
 test("Debian's acpi-call builds, loads and unloads on both kernels, as it is", async () => {
-  const ends = await testInBoth(await adoptPackage("acpi-call"));
-  const releases = ends.map((end) => {
-    const report = JSON.parse(expectExit(end, 0).stdout) as Record<string, unknown>;
-    expect(report).toMatchObject({ verdict: "passed" });
-    return String(report["kernelRelease"]);
-  });
-  expect(releases[0]).toMatch(/^6\.1\./);
-  expect(releases[1]).toMatch(/^6\.12\./);
+  const { cells } = await matrix(0, "--source", await adoptPackage("acpi-call"));
+  expect(cells.map(({ verdict }) => verdict)).toEqual(["passed", "passed"]);
 });
 
 test("Debian's dm-writeboost is for 6.1: on 6.12 it is the compiler that says so", async () => {
-  const [old, recent] = await testInBoth(await adoptPackage("dm-writeboost"));
-  expectExit(old, 0);
-  const { all } = expectExit(recent, 6);
-  expect(all).toMatch(/dkms\.conf failed.*\n.*dm-writeboost-target\.c:\d+:\d+: error: /);
+  const { cells } = await matrix(6, "--source", await adoptPackage("dm-writeboost"));
+  expect(cells.map(({ verdict }) => verdict)).toEqual(["passed", "build-failed"]);
+  expect(cells[1]?.reason).toMatch(/dm-writeboost-target\.c:\d+:\d+: error: /);
 });
 
 /** The suites of the example's manifest. */

@@ -46,8 +46,8 @@ export class Checkout {
   }
 
   /** Runs `scripts/vexlab` with these words. Never throws for its exit code. */
-  async vexlab(words: readonly string[]): Promise<Ended> {
-    return this.run([join(this.folder, "scripts/vexlab"), ...words]);
+  async vexlab(words: readonly string[], deadlineMs?: number): Promise<Ended> {
+    return this.run([join(this.folder, "scripts/vexlab"), ...words], deadlineMs);
   }
 
   /** Runs plain `pulumi` in an environment that `vexlab env` prepared. */

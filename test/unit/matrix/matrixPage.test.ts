@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { create } from "xmlbuilder2";
 import { renderJunitOfCells } from "../../../lab/report/junit.ts";
+import { matrixMarkdown } from "../../../matrix/matrixMarkdown.ts";
 import { matrixPage } from "../../../matrix/matrixPage.ts";
 import { matrixTable } from "../../../matrix/matrixTable.ts";
 import { cellResult, matrixOutcome, runReport } from "./outcomes.ts";
@@ -116,6 +117,13 @@ describe("a matrix elsewhere", () => {
     expect(text).toContain("build-failed: main.c:3: error:");
     // 100 s of wall time for 160 s of processor time on 2 processors.
     expect(text).toContain("wall 1.25 × cells' processor time / 2");
+  });
+
+  it("in Markdown is text and nothing else", () => {
+    const result = cellResult("a|b", "failed", { reason: "<script> [x](y) `z`" });
+    const text = matrixMarkdown(matrixOutcome([{ result }]).result);
+    expect(text).toContain("| a\\|b |");
+    expect(text).toContain("&lt;script> \\[x\\](y) \\`z\\`");
   });
 
   it("in JUnit names the cell and is a failure where a cell is one", () => {
