@@ -4,6 +4,7 @@
  */
 import { debianReleases } from "../config/debianReleases.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
+import { lockFile } from "../config/kernelLock.ts";
 import { kernelOfRecipe, type RecipeKernel, type RecipeName } from "../config/recipes.ts";
 import { readSuites, type IndexOptions, type SuiteIndex } from "./archiveIndex.ts";
 import { readPointer } from "./cache.ts";
@@ -88,5 +89,11 @@ export async function kernelProblem(
   if ((await readPointer(await hashRecipe(one), options.cache)) !== undefined) return undefined;
   const { kernel, offered, unknown } = await kernelOffer(wanted, options);
   if (kernel !== undefined || unknown.length > 0) return undefined;
-  return { problem: `the archive has no such kernel for ${wanted.image} now`, allowed: offered };
+  const { choice } = wanted;
+  if (choice.kind !== "release" || choice.version === undefined)
+    return { problem: `the archive has no such kernel for ${wanted.image} now`, allowed: offered };
+  return {
+    problem: `${lockFile} has ${choice.release} (${choice.version}) for it, which the archive does not have any more`,
+    allowed: `${offered}; vexlab kernels lock takes what is there now`,
+  };
 }
