@@ -27,7 +27,7 @@ export interface Recipe {
   /** As apt takes them: a name, NAME/SUITE for one of another suite, NAME=VERSION. */
   readonly packages: readonly string[];
   /** Folders of mmdebstrap hooks, in hooks/ beside this file. */
-  readonly hooks: readonly ("merged" | "trimmed" | "stock" | "suites")[];
+  readonly hooks: readonly ("bullseye" | "trimmed" | "stock" | "suites")[];
   /** Which kernel, where that is looked up in the archive; else it is among the packages. */
   readonly kernel?: string;
   /** Whose initrd: ours (initrd/init.c) or the one that the kernel's package makes. */
@@ -124,7 +124,7 @@ const bullseyeNames: Readonly<Record<string, readonly string[]>> = {
 const images: Readonly<Record<DebianImage, Omit<Recipe, "name">>> = {
   "debian-11": {
     ...release("bullseye"),
-    hooks: ["merged", "trimmed"],
+    hooks: ["bullseye", "trimmed"],
     packages: everything.flatMap((name) => bullseyeNames[name] ?? name),
   },
   "debian-12": { ...release("bookworm"), packages: everything },
