@@ -3,7 +3,7 @@ import tseslint from "typescript-eslint";
 
 // The folders are the architecture: imports go downwards only (docs/architecture.md).
 const noPulumi = {
-  group: ["@pulumi/*", "**/components/*"],
+  group: ["@pulumi/*", "**/components/*", "**/matrix/*"],
   message: "lab/ and cli/ know nothing of Pulumi.",
 };
 const noUpwards = { group: ["**/cli/*", "**/index.ts"], message: "Imports go downwards only." };
@@ -34,7 +34,7 @@ export default tseslint.config(
     rules: { "no-restricted-imports": ["error", { patterns: [noPulumi, noUpwards] }] },
   },
   {
-    files: ["components/**/*.ts"],
+    files: ["components/**/*.ts", "matrix/**/*.ts"],
     rules: { "no-restricted-imports": ["error", { patterns: [noUpwards] }] },
   },
   { files: ["**/*.js"], ...tseslint.configs.disableTypeChecked },

@@ -117,7 +117,7 @@ function verdictOf(
   return failed > 0 || problems.length > 0 || ending !== "exited" ? "failed" : "passed";
 }
 
-const stored = z.object({ result: cellResultSchema, report: z.unknown() });
+const stored = z.object({ result: cellResultSchema, report: z.unknown().optional() });
 
 const storeFolder = (where: Places): string => join(where.state, "matrix", "results");
 

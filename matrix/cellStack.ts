@@ -8,11 +8,7 @@
  */
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  LocalWorkspace,
-  Stack as AutomationStack,
-  type EngineEvent,
-} from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, Stack as AutomationStack } from "@pulumi/pulumi/automation/index.js";
 import { parse, stringify } from "yaml";
 import { ExitCode } from "../lab/config/errors.ts";
 import { stackFolder, type Places } from "../lab/config/places.ts";
@@ -90,6 +86,9 @@ export class CellStack {
         await writeWhole(stackFile(where, name), stringify({ config }));
       // Its guest's port is another one.
       const environment = { ...process.env, VEXFS_VM_SSH_PORT: undefined };
+      // Loaded here only: every verb is in one file with this, and would load Pulumi when it starts.
+      const { LocalWorkspace, Stack: Automation } =
+        await import("@pulumi/pulumi/automation/index.js");
       const workspace = await LocalWorkspace.create({
         workDir: folder,
         secretsProvider: "passphrase",
@@ -98,8 +97,8 @@ export class CellStack {
         envVars: { [faultFileVariable]: faultFile(stack) },
       });
       const automation = existed
-        ? await AutomationStack.select(name, workspace)
-        : await AutomationStack.create(name, workspace);
+        ? await Automation.select(name, workspace)
+        : await Automation.create(name, workspace);
       const opened = new CellStack(stack, automation, context, () => lock.release());
       if (existed && config !== undefined) {
         await opened.destroy();

@@ -22,6 +22,8 @@ interface Known {
   readonly group: string;
   readonly isTop: boolean;
   readonly below: Known[];
+  /** Children that begin groups of their own, which the parent waits for all the same. */
+  readonly others: Known[];
   own: number;
   children: number;
   alive: boolean;
@@ -68,8 +70,9 @@ function begin(
   const group = root ?? above?.group;
   if (group === undefined) return undefined;
   const isTop = above?.group !== group;
-  const process = { group, isTop, below: [], own, children, alive: true };
-  if (!isTop) above.below.push(process);
+  const process = { group, isTop, below: [], others: [], own, children, alive: true };
+  if (isTop) above?.others.push(process);
+  else above.below.push(process);
   return process;
 }
 
@@ -81,5 +84,8 @@ function totalOf(process: Known): number {
     if (child.alive) living += seconds;
     else gone += seconds;
   }
-  return process.own + Math.max(process.children, gone) + living;
+  const elsewhere = process.others
+    .filter(({ alive }) => !alive)
+    .reduce((sum, each) => sum + totalOf(each), 0);
+  return process.own + Math.max(process.children - elsewhere, gone) + living;
 }

@@ -22,7 +22,9 @@ export const matrixResultSchema = z
     memoryMiB: z.int().positive().describe("that the guests were allowed together"),
     cpuSeconds: z
       .strictObject({ cells: seconds, images: seconds, matrix: seconds })
-      .describe("processor time: of cells that ran, of making images, of vexlab matrix itself"),
+      .describe(
+        "processor time: of cells that ran, of making images and saving guests, of vexlab matrix itself",
+      ),
   })
   .describe("matrix.json of vexlab matrix");
 

@@ -6,6 +6,8 @@ import { CpuTime, type ProcessTimes } from "./cpuTime.ts";
 // USER_HZ is 100 on all architectures that vexlab runs on (sysconf(3), _SC_CLK_TCK).
 const ticksPerSecond = 100;
 const intervalMs = 500;
+/** How often a process is asked whether it is a QEMU. */
+const looks = 3;
 
 /** The times in a line of /proc/PID/stat; undefined when it is none. */
 export function parseStat(line: string): ProcessTimes | undefined {
@@ -37,6 +39,7 @@ export class ProcessWatch {
   private readonly times = new CpuTime();
   private readonly roots = new Map<number, string>();
   private readonly guests = new Map<string, string | undefined>();
+  private readonly looked = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
   /** @param groupOfGuest the group of a QEMU, by its domain's name and its command line */
@@ -84,8 +87,10 @@ export class ProcessWatch {
     // QEMU's name option, as libvirt writes it: -name guest=DOMAIN,debug-threads=on
     const domain = /\0guest=([^,\0]+)/.exec(words)?.[1];
     const group = domain === undefined ? undefined : this.groupOfGuest(domain, words);
-    // A process that is about to become QEMU is libvirtd's child still.
-    if (domain !== undefined || words.includes("\0-machine\0")) this.guests.set(id, group);
+    // One that is about to become QEMU is still called as its parent is; later it stays what it is.
+    const times = (this.looked.get(id) ?? 0) + 1;
+    this.looked.set(id, times);
+    if (domain !== undefined || times === looks) this.guests.set(id, group);
     return group;
   }
 }

@@ -11,6 +11,7 @@ import { formatDuration, named, printable, type Progress } from "../lab/report/p
 import type { Engine } from "../toolchain/engine.ts";
 import type { Outcome } from "../toolchain/outcome.ts";
 import { isFinished, summarise, type CellOutcome } from "./cellResult.ts";
+import { buildCell } from "./cellBuild.ts";
 import { CellStack } from "./cellStack.ts";
 import type { Cell } from "./cells.ts";
 import type { Ports } from "./ports.ts";
@@ -64,12 +65,12 @@ export async function runCell(
   const progress = named(context.progress, cell.label);
   const log = join(context.folder, `${cell.stack}.log`);
   progress.line("started");
-  let attempt = await attemptIn(cell, log, { ...context, progress }, made);
+  let attempt = await attemptIn(cell, known, log, { ...context, progress }, made);
   let retried: string | undefined;
   if (attempt.verdict === "infrastructure-failed" && !signal.aborted) {
     retried = attempt.reason;
     progress.line(`infrastructure failed, once more: ${retried}`);
-    attempt = await attemptIn(cell, log, { ...context, progress }, made);
+    attempt = await attemptIn(cell, known, log, { ...context, progress }, made);
   }
   await watch.look();
   const { report, left, verdict, exitCode, reason } = attempt;
@@ -101,6 +102,7 @@ export async function runCell(
 
 async function attemptIn(
   cell: Cell,
+  known: KnownInputs,
   log: string,
   context: CellsContext,
   made: () => void,
@@ -119,18 +121,23 @@ async function attemptIn(
   let stack: CellStack | undefined;
   let attempt: Attempt;
   try {
-    port = await ports.take();
-    const entries = Object.entries({ ...cell.raw, sshPort: String(port) });
-    const config = Object.fromEntries(entries.map(([key, value]) => [`vexlab:${key}`, value]));
-    stack = await CellStack.open(cell.stack, config, {
-      ...{ where, engine: context.engine, progress: context.progress, output },
-      started: (pid) => watch.add(pid, engineGroup(cell.stack)),
-    });
-    attempt = await judged(await stack.up(signal, made), where);
+    const started = (pid: number): void => watch.add(pid, engineGroup(cell.stack));
+    const told = { where, engine: context.engine, progress: context.progress, output, started };
+    const unbuilt =
+      cell.config.buildOn === "host"
+        ? await buildCell(cell, known.imageId, told, signal)
+        : undefined;
+    if (unbuilt === undefined) {
+      port = await ports.take();
+      const entries = Object.entries({ ...cell.raw, sshPort: String(port) });
+      const config = Object.fromEntries(entries.map(([key, value]) => [`vexlab:${key}`, value]));
+      stack = await CellStack.open(cell.stack, config, told);
+      attempt = await judged(await stack.up(signal, made), where);
+    } else attempt = withVerdict(unbuilt);
   } catch (error) {
     attempt = failed(error);
   }
-  if (signal.aborted && !isFinished(attempt.verdict)) attempt = cancelled(attempt);
+  attempt = asked(signal, attempt);
   try {
     if (stack !== undefined) {
       await stack.destroy();
@@ -158,11 +165,17 @@ async function judged(
     return { verdict: kind, exitCode: exitCodeOf(kind), reason: why };
   }
   const report = await reportOf(join(where.results, verdict.runId, "result.json"));
-  return {
-    ...{ verdict: verdict.verdict, reason: reasonOf(verdict) },
-    exitCode: exitCodeOf(verdict.verdict),
-    ...(report && { report }),
-  };
+  return { ...withVerdict(verdict), ...(report && { report }) };
+}
+
+function withVerdict(last: LastVerdict): Attempt {
+  const { verdict } = last;
+  return { verdict, exitCode: exitCodeOf(verdict), reason: reasonOf(last) };
+}
+
+/** What an attempt came to when it was or wasn't cancelled: what failed then, failed for that. */
+function asked(signal: AbortSignal, attempt: Attempt): Attempt {
+  return signal.aborted && !isFinished(attempt.verdict) ? cancelled(attempt) : attempt;
 }
 
 /** One line; of a build that failed the compiler's, which comes after the name of the step. */

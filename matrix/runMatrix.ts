@@ -23,7 +23,13 @@ import { exitCodeOf, type VerdictKind } from "../lab/run/verdict.ts";
 import type { Engine } from "../toolchain/engine.ts";
 import { tryLock } from "../toolchain/lock.ts";
 import { LabError, ExitCode } from "../lab/config/errors.ts";
-import { inputsHash, storedOutcome, storeOutcome, type CellOutcome } from "./cellResult.ts";
+import {
+  inputsHash,
+  isFinished,
+  storedOutcome,
+  storeOutcome,
+  type CellOutcome,
+} from "./cellResult.ts";
 import { CellStack, leftStacks, writeProject } from "./cellStack.ts";
 import { type Cell, warmGroup } from "./cells.ts";
 import { exitCodeOfCells, type MatrixOutcome } from "./matrixResult.ts";
@@ -33,6 +39,7 @@ import { ProcessWatch } from "./processTimes.ts";
 import { engineGroup, guestsGroup, runCell, type KnownInputs } from "./runCell.ts";
 import { runTasks, type Work } from "./runTasks.ts";
 import { fits, type Need } from "./schedule.ts";
+import { readTimes, rememberTimes } from "./times.ts";
 
 export interface MatrixOptions {
   readonly cells: readonly Cell[];
@@ -131,7 +138,14 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
     (cell) => outcomes.get(cell.stack) ?? notRun(cell, startedAt, "cancelled", "cancelled"),
   );
   const round = (value: number): number => Math.round(value * 100) / 100;
+  const { user, system } = process.cpuUsage();
+  const own = Math.min((user + system) / 1e6, watch.secondsOf(matrixGroup));
   const ran = cells.filter((_, index) => all[index]?.result.kept === false);
+  const finished = all.filter(({ result }) => !result.kept && isFinished(result.verdict));
+  await rememberTimes(
+    where,
+    Object.fromEntries(finished.map(({ result }) => [result.stack, result.seconds])),
+  );
   const cpu = ran.reduce(
     (sum, { stack }) =>
       sum + watch.secondsOf(engineGroup(stack)) + watch.secondsOf(guestsGroup(stack)),
@@ -149,8 +163,9 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
       ...{ cores: availableParallelism(), jobs: budget.cores, memoryMiB: budget.memoryMiB },
       cpuSeconds: {
         cells: round(cpu),
-        images: round(watch.secondsOf(imagesGroup)),
-        matrix: round(watch.secondsOf(matrixGroup)),
+        // What images are built with is started by this process.
+        images: round(watch.secondsOf(imagesGroup) + watch.secondsOf(matrixGroup) - own),
+        matrix: round(own),
       },
     },
   };
@@ -201,6 +216,7 @@ async function tasksOf(
   outcomes: Map<string, CellOutcome>,
 ): Promise<Work[]> {
   const hashes = await inputHashes(cells, where);
+  const times = await readTimes(where);
   const images = new Map<RecipeName, { id: string; kernelRelease: string } | Error>();
   const imageTask = (recipe: RecipeName): Work => ({
     ...{ id: `image ${recipe}`, need: imageNeed, after: [] },
@@ -214,6 +230,7 @@ async function tasksOf(
   });
   const cellTask = (cell: Cell): Work => ({
     ...{ id: cell.stack, need: cell.need, makes: warmGroup(cell) },
+    ...(times[cell.stack] !== undefined && { expectedSeconds: times[cell.stack] }),
     after: [`image ${cell.config.recipe}`],
     run: async (made) => {
       const image = images.get(cell.config.recipe);

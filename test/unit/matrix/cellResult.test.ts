@@ -31,6 +31,13 @@ describe("results that are kept", () => {
     },
   );
 
+  it("one without a report, of a module that was not built, is known again", async () => {
+    await storeOutcome(where, inputs, { result: cellResult("a", "build-failed", { inputs }) });
+    const kept = await storedOutcome(where, inputs);
+    expect(kept?.result.verdict).toBe("build-failed");
+    expect(kept).not.toHaveProperty("report");
+  });
+
   it.each(["infrastructure-failed", "cancelled"] as const)("%s is not", async (verdict) => {
     await storeOutcome(where, inputs, { result: cellResult("a", verdict, { inputs }) });
     expect(await storedOutcome(where, inputs)).toBeUndefined();

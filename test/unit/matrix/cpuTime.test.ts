@@ -36,6 +36,17 @@ describe("the processor time of a group", () => {
     expect(times.secondsOf("cell")).toBe(6.5);
   });
 
+  it("counts a group that another has begun only once, also when it was waited for", () => {
+    const times = new CpuTime();
+    const groupOf = ({ pid }: ProcessTimes): string | undefined =>
+      pid === 1 ? "matrix" : pid === 2 ? "cell" : undefined;
+    times.sample([process(1, 0, 2), process(2, 1, 3), process(3, 1, 1)], groupOf);
+    expect(times.secondsOf("matrix")).toBe(3);
+    times.sample([process(1, 0, 2, 4)], groupOf);
+    expect(times.secondsOf("matrix")).toBe(3);
+    expect(times.secondsOf("cell")).toBe(3);
+  });
+
   it("does not take another process for one whose number it has", () => {
     const times = new CpuTime();
     times.sample([process(1, 0, 2), process(2, 1, 3)], isRoot);
