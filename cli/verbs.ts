@@ -15,6 +15,7 @@ export type VerbFile = () => Promise<Verb>;
 const verbFiles: Readonly<Record<string, VerbFile>> = {
   daemon: () => import("./daemon.ts"),
   destroy: () => import("./destroy.ts"),
+  dump: () => import("./dump.ts"),
   env: () => import("./env.ts"),
   gdb: () => import("./gdb.ts"),
   image: () => import("./image.ts"),

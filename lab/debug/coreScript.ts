@@ -114,7 +114,7 @@ export function coreScript({ kernel, core, tree, modules }: CoreFiles): string {
   const entries = [...modules].map(([name, file]) => `${quoted(name)}: ${quoted(file)}`);
   return [
     ...["set confirm off", "set pagination off", "set architecture i386:x86-64"],
-    `set substitute-path ${buildMount} ${tree}`,
+    ...(modules.size > 0 ? [`set substitute-path ${buildMount} ${tree}`] : []),
     ...[`symbol-file ${kernel}`, `core-file ${core}`],
     ...["python", `files = {${entries.join(", ")}}`, loadModules.trimEnd(), "end"],
     "",

@@ -1,5 +1,5 @@
 /** What gdb has to know of a guest: which build its modules are of, where they lie, the kernel's symbols. */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { elfSection } from "../build/elf.ts";
@@ -40,6 +40,23 @@ export async function loadedModules(
     if (modules.length > 0) return { tree: build.folder, modules };
   }
   return undefined;
+}
+
+/** The modules of the stack's newest build, loaded or not. */
+export async function newestModules(
+  results: string,
+): Promise<{ readonly tree: string; readonly modules: readonly { file: string }[] } | undefined> {
+  const builds = await Promise.all(
+    (await buildsIn(results)).map(async (build) => ({
+      build,
+      at: (await stat(build.folder)).mtimeMs,
+    })),
+  );
+  const [newest] = builds.toSorted((one, other) => other.at - one.at);
+  if (newest === undefined) return undefined;
+  const { folder, artefacts } = newest.build;
+  const modules = artefacts.filter(({ path }) => path.endsWith(".ko"));
+  return { tree: folder, modules: modules.map(({ path }) => ({ file: path })) };
 }
 
 // The note says which build a module is of; the file names of sections begin with a dot.

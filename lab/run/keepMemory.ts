@@ -3,8 +3,9 @@ import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { LabError } from "../config/errors.ts";
 import { coreScript } from "../debug/coreScript.ts";
+import { textAt } from "../debug/coreText.ts";
 import { readKallsyms } from "../debug/loadedModule.ts";
-import { kernelSymbolFile, parseKallsyms } from "../debug/symbolFile.ts";
+import { kernelSymbolFile, parseKallsyms, type KernelSymbol } from "../debug/symbolFile.ts";
 import { GuestError } from "../guest/session.ts";
 import { dumpMemory } from "../hypervisor/memoryDump.ts";
 import type { Progress } from "../report/progress.ts";
@@ -51,17 +52,14 @@ export async function keepMemory(
   kallsyms: string,
   number: number,
 ): Promise<MemoryDump | undefined> {
-  const { libvirtUri, domain, folder, tree, modules, progress, log, signal } = keep;
-  const name = join(folder, `memory-${number}`);
-  const core = `${name}.core`;
+  const { folder, progress, log, signal } = keep;
   const step = progress.step("keeping the guest's memory");
   try {
-    const bytes = await dumpMemory(libvirtUri, domain, core, dumpMs, signal);
-    const open = await openingOf();
-    const mib = `${Math.ceil(bytes / 2 ** 20)} MiB`;
-    log.write(`the guest's memory, ${mib}: ${core}\nopen it: ${open}`);
+    const dump = await writeMemory(keep, kallsyms, join(folder, `memory-${number}`));
+    const mib = mebibytes(dump);
+    log.write(`the guest's memory, ${mib}: ${dump.file}\nopen it: ${dump.open}`);
     step.done(mib);
-    return { file: core, bytes, open };
+    return dump;
   } catch (error) {
     if (!(error instanceof LabError || error instanceof RangeError) && !signal?.aborted)
       throw error;
@@ -70,13 +68,37 @@ export async function keepMemory(
     log.write(`the guest's memory is not kept: ${message}`);
     return undefined;
   }
+}
 
-  async function openingOf(): Promise<string> {
-    const kernel = `${name}.vmlinux`;
-    const script = `${name}.gdb`;
-    if (kallsyms === "") return `gdb --core ${core}`;
-    await writeFileAtomic(kernel, kernelSymbolFile(parseKallsyms(kallsyms)));
-    await writeFileAtomic(script, coreScript({ kernel, core, tree, modules }));
-    return `gdb -x ${script}`;
-  }
+/** "266 MiB": the room that a dump takes. */
+export const mebibytes = ({ bytes }: MemoryDump): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+type Written = Pick<KeepMemory, "libvirtUri" | "domain" | "tree" | "modules" | "signal">;
+
+/**
+ * Writes the memory, and what a debugger needs beside it.
+ * @param kallsyms the kernel's symbols; empty when they are not known
+ * @param name what the files are called, before their last dot
+ * @throws LabError when it can't be written; RangeError for symbols or paths that are of no use
+ */
+export async function writeMemory(
+  { libvirtUri, domain, tree, modules, signal }: Written,
+  kallsyms: string,
+  name: string,
+): Promise<MemoryDump> {
+  const [core, kernel, script] = [`${name}.core`, `${name}.vmlinux`, `${name}.gdb`];
+  const bytes = await dumpMemory(libvirtUri, domain, core, dumpMs, signal);
+  if (kallsyms === "" || !(await isOf(core, parseKallsyms(kallsyms))))
+    return { file: core, bytes, open: `gdb --core ${core}` };
+  await writeFileAtomic(kernel, kernelSymbolFile(parseKallsyms(kallsyms)));
+  await writeFileAtomic(script, coreScript({ kernel, core, tree, modules }));
+  return { file: core, bytes, open: `gdb -x ${script}` };
+}
+
+/** Whether the kernel in the memory has these addresses: they are other ones after each boot. */
+async function isOf(core: string, symbols: readonly KernelSymbol[]): Promise<boolean> {
+  const banner = symbols.find(({ name }) => name === "linux_banner");
+  // A kernel whose list has no data (CONFIG_KALLSYMS_ALL) can't be asked.
+  if (banner === undefined) return true;
+  return (await textAt(core, banner.address, 256))?.startsWith("Linux version ") ?? false;
 }

@@ -25,21 +25,21 @@ mark_kernel_log() {
 	echo "<4>$log_mark" >/dev/kmsg
 }
 
-# since_mark FILE: the lines of standard input after the mark. A mark that a case made in a shell of its
-# own may come again: the last one counts. A log that has lost the mark proves nothing.
+# since_mark [PATTERN]: the lines of standard input after the mark, or those with the pattern. A mark that
+# a case made in a shell of its own may come again: the last one counts. A log that has lost the mark
+# proves nothing.
 since_mark() {
-	awk -v mark="$log_mark" '
-		index($0, mark) { found = 1; count = 0; next }
-		{ lines[++count] = $0 }
+	awk -v mark="$log_mark" -v wanted="${1-}" '
+		index($0, mark) { found = 1; text = ""; next }
+		found && (wanted == "" || $0 ~ wanted) { text = text $0 "\n" }
 		END {
-			for (number = 1; found && number <= count; number++)
-				print lines[number]
+			printf "%s", text
 			exit !found
-		}' >"$1" || fail "the kernel's log can't be read from the mark on"
+		}' || fail "the kernel's log can't be read from the mark on"
 }
 
 read_kernel_log() {
-	dmesg | since_mark "$work/log" || exit 1
+	dmesg | since_mark >"$work/log" || exit 1
 }
 
 # kernel_says TEXT: the kernel's log has it since the mark.
@@ -53,16 +53,18 @@ kernel_says() {
 
 # Nothing in the log since the mark may be a complaint of the kernel about itself.
 no_kernel_complaint() {
-	read_kernel_log
-	if grep -E 'BUG|WARNING:|Oops|Call Trace|general protection|refcount_t|list_(add|del) corruption' "$work/log"; then
+	dmesg | since_mark 'BUG|WARNING:|Oops|Call Trace|general protection|refcount_t|list_(add|del) corruption' \
+		>"$work/complaints" || exit 1
+	[ ! -s "$work/complaints" ] || {
+		cat "$work/complaints"
 		fail "the kernel complains"
-	fi
+	}
 }
 
 # Nothing since the mark may be of a level above notice. What a slow machine makes the kernel say
 # about its clocks and interrupts, and what loading any module from outside does, is not meant.
 no_kernel_warning() {
-	dmesg --level emerg,alert,crit,err,warn | since_mark "$work/warnings" || exit 1
+	dmesg --level emerg,alert,crit,err,warn | since_mark >"$work/warnings" || exit 1
 	if grep -v -e ': loading out-of-tree module taints kernel' \
 		-e ': module verification failed: signature' \
 		-e 'interrupt took' -e 'clocksource:' "$work/warnings"; then

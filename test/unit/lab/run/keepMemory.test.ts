@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { GuestError } from "../../../../lab/guest/session.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
 import { keepMemory, rememberKernel, type KeepMemory } from "../../../../lab/run/keepMemory.ts";
-import { qemuCore } from "../hypervisor/core.ts";
+import { kernelBase, qemuCore } from "../hypervisor/core.ts";
 import { FakeGuest } from "./fakeGuest.ts";
 
 const kallsyms = "ffffffff81000000 T _stext\nffffffff81000100 T f\nffffffff81001000 T _etext\n";
@@ -58,6 +58,18 @@ test("is kept without the kernel's symbols when those can't be had", async () =>
   expect(log).toEqual(["the kernel's symbols can't be read: no answer"]);
   const dump = await keepMemory(keep, "", 1);
   expect(dump?.open).toBe(`gdb --core ${join(folder, "memory-1.core")}`);
+});
+
+test.each([
+  ["its own kernel's", "Linux version 6.1.0", "gdb -x"],
+  ["another boot's", "something else", "gdb --core"],
+])("is opened with symbols when they are %s", async (_whose, there, open) => {
+  const image = qemuCore();
+  image.write(`${there}\0`, image.indexOf("data\0"));
+  await writeFile(join(folder, "core"), image);
+  const banner = `${(kernelBase + 4096n).toString(16)} D linux_banner\n`;
+  const dump = await keepMemory(keep, kallsyms + banner, 1);
+  expect(dump?.open.startsWith(open)).toBe(true);
 });
 
 test("that can't be had is told, and is no failure of the run", async () => {
