@@ -55,15 +55,7 @@ export async function planStack(
   raw: Readonly<Record<string, string>>,
   where: Places = places(),
 ): Promise<StackPlan> {
-  const host = thisHost(where.checkout);
-  const config = await parseStackConfig(raw, process.env, host, `stack ${stack}`, {
-    kernelProblem: (name) =>
-      kernelProblem(name, {
-        progress: terminalProgress(),
-        cache: where.cache,
-        deadlineSeconds: 60,
-      }),
-  });
+  const config = await readConfig(`stack ${stack}`, raw, where);
   const domainName = domainNameOf(stack);
   await checkPorts(stack, config, domainName, where);
   // The provider dials the daemon at preview already.
@@ -90,6 +82,27 @@ export async function planStack(
     ...(config.suites && { suites: wantedSuites(config) }),
     lastFailure: await readFile(join(folder, "last-failure"), "utf8").catch(() => ""),
   };
+}
+
+/**
+ * A configuration, checked also against what the archive has.
+ * @param title whose it is, for messages
+ * @throws ConfigurationError with every mistake
+ */
+export function readConfig(
+  title: string,
+  raw: Readonly<Record<string, string>>,
+  where: Places,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<StackConfig> {
+  return parseStackConfig(raw, environment, thisHost(where.checkout), title, {
+    kernelProblem: (name) =>
+      kernelProblem(name, {
+        progress: terminalProgress(),
+        cache: where.cache,
+        deadlineSeconds: 60,
+      }),
+  });
 }
 
 /**

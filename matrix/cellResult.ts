@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { ExitCode } from "../lab/config/errors.ts";
 import type { Places } from "../lab/config/places.ts";
+import { kernelPackageSchema } from "../lab/image/kernelPackage.ts";
 import { writeWhole } from "../lab/report/wholeFile.ts";
 import { gravity } from "../lab/run/mergeOutcomes.ts";
 import type { RunReport, SuiteResult, VerdictKind } from "../lab/run/verdict.ts";
@@ -37,6 +38,7 @@ export const cellResultSchema = z.strictObject({
   exitCode: z.enum(ExitCode),
   reason: z.string().describe("one line; of a build, the compiler's first error"),
   kernelRelease: z.string().optional().describe("what the guest ran, or the image has"),
+  kernelPackage: kernelPackageSchema.exactOptional().describe("where the image's kernel is from"),
   imageId: z.string().optional(),
   sourceHash: z.string().optional().describe("sha256 of the module's sources"),
   inputs: z.string().optional().describe("hash of everything that decides the result"),

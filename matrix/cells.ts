@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { ConfigurationError, type Fault } from "../lab/config/errors.ts";
 import type { Places } from "../lab/config/places.ts";
-import { imageNames, kernelsOf } from "../lab/config/recipes.ts";
-import { parseStackConfig, type StackConfig } from "../lab/config/stack.ts";
-import { thisHost } from "../lab/config/thisHost.ts";
-import { wantedSuites } from "../lab/stackPlan.ts";
+import { offeredGuests } from "../lab/config/recipes.ts";
+import type { StackConfig } from "../lab/config/stack.ts";
+import { readConfig, wantedSuites } from "../lab/stackPlan.ts";
 import type { MatrixRequest } from "./matrixFile.ts";
 import type { Need } from "./schedule.ts";
 
@@ -71,8 +70,7 @@ export async function planCells(
       if (kernel === "") Reflect.deleteProperty(raw, "kernel");
       const label = [kernel === "" ? image : `${image}/${kernel}`, configuration].join(" ").trim();
       try {
-        const host = thisHost(where.checkout);
-        const config = await parseStackConfig(raw, variables, host, `cell ${label}`);
+        const config = await readConfig(`cell ${label}`, raw, where, variables);
         const needed = { memoryMiB: 2 * (config.memoryMiB + besidesMiB), cores: 1 };
         cells.push({
           ...{ label, image, kernel, configuration, raw, config, need: needed },
@@ -104,8 +102,7 @@ function guestsOf(
 ): Guest[] {
   const wanted = kernels.flatMap((kernel): Guest[] => {
     if (kernel === "all") {
-      const among = images.length > 0 ? images : imageNames;
-      return among.flatMap((image) => kernelsOf(image).map((each) => ({ image, kernel: each })));
+      return offeredGuests.filter(({ image }) => images.length === 0 || images.includes(image));
     }
     const [, image, own = ""] = /^([^/]+)\/(.+)$/.exec(kernel) ?? [];
     if (image !== undefined) return [{ image, kernel: own }];

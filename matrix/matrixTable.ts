@@ -21,9 +21,10 @@ export function suiteText(suite: SuiteSummary | undefined): string {
 /** Processor seconds of a cell. */
 export const cpuOf = ({ cpuSeconds }: CellResult): number => cpuSeconds.engine + cpuSeconds.guests;
 
-/** How well the processors were used: wall time to processor time divided by processors. */
-export function useOf({ seconds, cpuSeconds, cores }: MatrixResult): number | undefined {
-  return cpuSeconds.cells > 0 ? seconds / (cpuSeconds.cells / cores) : undefined;
+/** How well the processors were used, where all cells ran: wall time to processor time divided by processors. */
+export function useOf({ cells, seconds, cpuSeconds, cores }: MatrixResult): number | undefined {
+  const all = cells.every(({ kept }) => !kept);
+  return all && cpuSeconds.cells > 0 ? seconds / (cpuSeconds.cells / cores) : undefined;
 }
 
 /** Sentences under the table: what it took. */

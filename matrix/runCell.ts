@@ -7,6 +7,7 @@ import { exitCodeOf, type RunReport, type VerdictKind } from "../lab/run/verdict
 import { ExitCode } from "../lab/config/errors.ts";
 import type { LastVerdict } from "../lab/run/lastVerdict.ts";
 import type { Places } from "../lab/config/places.ts";
+import type { KernelPackage } from "../lab/image/kernelPackage.ts";
 import { formatDuration, named, printable, type Progress } from "../lab/report/progress.ts";
 import type { Engine } from "../toolchain/engine.ts";
 import type { Outcome } from "../toolchain/outcome.ts";
@@ -33,6 +34,7 @@ export interface KnownInputs {
   readonly sourceHash: string;
   readonly imageId: string;
   readonly kernelRelease: string;
+  readonly kernelPackage?: KernelPackage;
   readonly inputs: string;
 }
 
@@ -41,7 +43,7 @@ export const engineGroup = (stack: string): string => stack;
 export const guestsGroup = (stack: string): string => `${stack}/guests`;
 
 /** How one attempt ended. */
-interface Attempt {
+export interface Attempt {
   readonly verdict: VerdictKind;
   readonly exitCode: ExitCode;
   readonly reason: string;
@@ -52,12 +54,14 @@ interface Attempt {
 /**
  * Runs a cell; when its infrastructure fails, once more. Never throws: what goes wrong is its result.
  * @param made called when its guest is saved, so that others of its kind need not boot
+ * @param attemptIt another way to run it, for tests
  */
 export async function runCell(
   cell: Cell,
   known: KnownInputs,
   context: CellsContext,
   made: () => void,
+  attemptIt: typeof attemptIn = attemptIn,
 ): Promise<CellOutcome> {
   const { watch, signal } = context;
   const began = performance.now();
@@ -65,12 +69,12 @@ export async function runCell(
   const progress = named(context.progress, cell.label);
   const log = join(context.folder, `${cell.stack}.log`);
   progress.line("started");
-  let attempt = await attemptIn(cell, known, log, { ...context, progress }, made);
+  let attempt = await attemptIt(cell, known, log, { ...context, progress }, made);
   let retried: string | undefined;
   if (attempt.verdict === "infrastructure-failed" && !signal.aborted) {
     retried = attempt.reason;
     progress.line(`infrastructure failed, once more: ${retried}`);
-    attempt = await attemptIn(cell, known, log, { ...context, progress }, made);
+    attempt = await attemptIt(cell, known, log, { ...context, progress }, made);
   }
   await watch.look();
   const { report, left, verdict, exitCode, reason } = attempt;
@@ -84,6 +88,7 @@ export async function runCell(
       ...{ cell: cell.label, stack: cell.stack, image: cell.image, kernel: cell.kernel },
       ...{ configuration: cell.configuration, verdict, exitCode, reason },
       kernelRelease: report?.kernelRelease ?? known.kernelRelease,
+      ...(known.kernelPackage && { kernelPackage: known.kernelPackage }),
       ...{ imageId: known.imageId, sourceHash: report?.sourceHash ?? known.sourceHash },
       inputs: known.inputs,
       suites: report?.suites.map((suite) => summarise(suite, report)) ?? [],

@@ -16,7 +16,7 @@ import { readUserData } from "../lab/guest/userData.ts";
 import { usesPrivateDaemon } from "../lab/hypervisor/connection.ts";
 import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { holdDaemon, stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
-import { ensureImage } from "../lab/image/image.ts";
+import { ensureImage, type Image } from "../lab/image/image.ts";
 import { formatDuration, named, type Progress } from "../lab/report/progress.ts";
 import { timestampName } from "../lab/report/results.ts";
 import { exitCodeOf, type VerdictKind } from "../lab/run/verdict.ts";
@@ -52,6 +52,8 @@ export interface MatrixOptions {
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
+
+type BootedImage = Pick<Image, "id" | "kernelRelease" | "kernelPackage">;
 
 const imagesGroup = "images";
 const matrixGroup = "matrix";
@@ -217,7 +219,7 @@ async function tasksOf(
 ): Promise<Work[]> {
   const hashes = await inputHashes(cells, where);
   const times = await readTimes(where);
-  const images = new Map<RecipeName, { id: string; kernelRelease: string } | Error>();
+  const images = new Map<RecipeName, BootedImage | Error>();
   const imageTask = (recipe: RecipeName): Work => ({
     ...{ id: `image ${recipe}`, need: imageNeed, after: [] },
     run: async () => {
@@ -265,7 +267,7 @@ async function tasksOf(
 async function inputHashes(
   cells: readonly Cell[],
   where: Places,
-): Promise<(cell: Cell, image: { id: string; kernelRelease: string }) => KnownInputs> {
+): Promise<(cell: Cell, image: BootedImage) => KnownInputs> {
   const files = JSON.stringify(await readGuestFiles());
   const guestFilesHash = createHash("sha256").update(files).digest("hex");
   const sources = new Map<string, string>();
@@ -282,6 +284,7 @@ async function inputHashes(
     const inputs = { sourceHash, imageId: image.id, guestFilesHash, userData: text };
     return {
       ...{ sourceHash, imageId: image.id, kernelRelease: image.kernelRelease },
+      ...(image.kernelPackage && { kernelPackage: image.kernelPackage }),
       inputs: inputsHash(cell, inputs),
     };
   };

@@ -50,6 +50,10 @@ const offered = entries.filter(([, entry]) => entry.internal !== true);
 /** The values that `vexlab:image` may have. */
 export const imageNames: readonly string[] = [...new Set(offered.map(([, entry]) => entry.image))];
 
+/** The guests that the list offers, by their image and kernel; `distro` where the kernel moves. */
+export const offeredGuests: readonly { readonly image: string; readonly kernel: string }[] =
+  offered.map(([, { image, kernel = "distro" }]) => ({ image, kernel }));
+
 /** The recipes of the list, the internal ones too. */
 export const recipeNames: readonly FixedRecipe[] = entries.map(([name]) => name);
 
