@@ -76,8 +76,10 @@ def module_order(manifest, folder, built):
 
 def dependencies(file):
     """What modpost says that a module needs, by the kernel's names."""
+    # A user's PATH doesn't name the folders of root's programs.
+    modinfo = shutil.which("modinfo", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
     said = subprocess.run(
-        ["/sbin/modinfo", "-F", "depends", str(file)],
+        [modinfo or "modinfo", "-F", "depends", str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",

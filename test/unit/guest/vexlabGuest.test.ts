@@ -115,6 +115,50 @@ describe("building", () => {
   });
 });
 
+describe("a DKMS package", () => {
+  test("is built by its dkms.conf and loaded in the order of its modules' needs", async () => {
+    await put(
+      "source/vexlab.yaml",
+      `name: demo
+module: {folder: kernel, dkms: dkms.conf}
+load: {parameters: {core.ko: {debug: 1}}}
+suites: [{name: one, command: [tests/one.sh]}]
+`,
+    );
+    await put(
+      "source/kernel/dkms.conf",
+      `PACKAGE_NAME=demo PACKAGE_VERSION=1
+BUILT_MODULE_NAME=(on-top core)
+MAKE="make M=$PWD"`,
+    );
+    await put("source/kernel/build.sh", "touch on-top.ko core.ko\n");
+    await put(
+      "bin/modinfo",
+      "#!/bin/sh\ncase $3 in *on-top.ko) echo videodev,core;; *) echo;; esac\n",
+    );
+    await suite("one", 'echo KTAP version 1; echo 1..1; echo "$VEXLAB_LOAD" >&2; echo ok 1');
+    const { code, out, err } = await guest("test");
+    expect({ code, err }).toMatchObject({ code: 0 });
+    const loaded = await readFile(join(folder, "loaded"), "utf8");
+    expect(loaded.replace(/\S+\/kernel\//g, "")).toBe(
+      "modprobe -- videodev\ninsmod core.ko debug=1\ninsmod on-top.ko\n",
+    );
+    expect(out).toMatch(/\/kernel\/core\.ko debug=1\n\S+\/kernel\/on-top\.ko\n/);
+  });
+
+  test("that is not for the kernel is not built", async () => {
+    await put("source/vexlab.yaml", "{name: demo, module: {dkms: dkms.conf}}");
+    await put(
+      "source/dkms.conf",
+      "PACKAGE_NAME=demo PACKAGE_VERSION=1 BUILD_EXCLUSIVE_KERNEL='^1\\.'",
+    );
+    const { code, out, err } = await guest("build-kernel");
+    expect(code).toBe(6);
+    expect(out).toContain("the package is not for kernel");
+    expect(err).toContain("ended with status 77");
+  });
+});
+
 describe("testing", () => {
   test("all that passes: environment, parameters, live KTAP, summary, log", async () => {
     await put("source/vexlab.yaml", manifest("  - {name: one, command: [tests/one.sh]}"));

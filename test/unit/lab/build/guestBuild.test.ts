@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { guestBuilder, type BuildGuest } from "../../../../lab/build/guestBuild.ts";
 import { ExitCode, LabError } from "../../../../lab/config/errors.ts";
+import { parseManifest } from "../../../../lab/config/manifest.ts";
 import type { CommandOptions, CommandResult } from "../../../../lab/guest/session.ts";
 import { GuestError } from "../../../../lab/guest/session.ts";
 import { manifest } from "./tree.ts";
@@ -66,6 +67,24 @@ const failure = (guest: Guest, signal?: AbortSignal): Promise<unknown> =>
   build(guest, signal).catch((error: unknown) => error);
 
 describe("a build in the guest", () => {
+  it("of a DKMS package brings back what its dkms.conf was to make", async () => {
+    const files = {
+      "kernel/.vexlab-dkms": "module=sub/a.ko\0module=../b.ko\0",
+      "kernel/sub/a.ko": "module",
+      "kernel/other.ko": "",
+    };
+    const guest = new Guest({}, files);
+    await guestBuilder(guest, 60_000).build({
+      folder,
+      manifest: parseManifest("{name: a, module: {folder: kernel, dkms: dkms.conf}}"),
+      kernelRelease: "6.1.0-test",
+      onOutput: () => undefined,
+      onStep: () => () => undefined,
+    });
+    expect(await readFile(join(folder, "kernel/sub/a.ko"), "utf8")).toBe("module");
+    await expect(stat(join(folder, "kernel/other.ko"))).rejects.toThrow("ENOENT");
+  });
+
   it("runs the same commands as on the host, brings the artefacts back and cleans up", async () => {
     const files = { "kernel/hello.ko": "module", "bin/hi": "program", "kernel/hello.o": "" };
     const guest = new Guest({ make: { stdout: "CC hello.o\n" } }, files);
