@@ -5,7 +5,7 @@ import { basename, extname, join } from "node:path/posix";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { hashFile } from "../image/checksum.ts";
-import { dkmsRecord, modulesIn } from "./dkms.ts";
+import { dkmsRecord, modulesIn, modulesOutside } from "./dkms.ts";
 import { moduleIdentity } from "./elf.ts";
 import type { Artefact } from "./result.ts";
 
@@ -22,10 +22,24 @@ export function declaredArtefacts(manifest: Manifest): string[] {
 export async function wantedArtefacts(folder: string, manifest: Manifest): Promise<string[]> {
   const { module, load } = manifest;
   const declared = declaredArtefacts(manifest);
-  if (module.dkms === undefined || module.artefacts.length > 0) return declared;
-  const record = await readFile(join(folder, module.folder, dkmsRecord), "utf8").catch(() => "");
+  const record = await recordIn(folder, manifest);
+  if (record === undefined) return declared;
   const modules = [...modulesIn(record), ...load.modules].map((file) => join(module.folder, file));
   return [...new Set([...modules, ...declared])];
+}
+
+/** What the run of a dkms.conf left, when it decides which modules are wanted. */
+async function recordIn(folder: string, { module }: Manifest): Promise<string | undefined> {
+  if (module.dkms === undefined || module.artefacts.length > 0) return undefined;
+  return readFile(join(folder, module.folder, dkmsRecord), "utf8").catch(() => "");
+}
+
+/** What is wrong with the list of modules itself: without a module there is nothing to test. */
+function recordFaults(record: string, conf: string): string[] {
+  const outside = modulesOutside(record).map(
+    (path) => `${conf} puts ${path} outside of its folder`,
+  );
+  return modulesIn(record).length > 0 ? outside : [...outside, `${conf} names no module`];
 }
 
 /** The build's commands succeeded, but an artefact is missing or is not what it has to be. */
@@ -44,7 +58,8 @@ export async function collectArtefacts(
   made: readonly string[],
 ): Promise<Artefact[]> {
   const artefacts: Artefact[] = [];
-  const faults: string[] = [];
+  const record = await recordIn(folder, manifest);
+  const faults = record === undefined ? [] : recordFaults(record, manifest.module.dkms ?? "");
   for (const path of await wantedArtefacts(folder, manifest)) {
     const file = join(folder, path);
     const status = await lstat(file).catch(() => undefined);

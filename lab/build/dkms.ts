@@ -70,11 +70,20 @@ export function parseDkmsConf(text: string): DkmsConf {
 
 /** The modules of a record, without paths that leave the folder: a dkms.conf can name anything. */
 export function modulesIn(text: string): string[] {
-  const named = (entries(text).get("module") ?? []).map((path) => normalize(path));
-  const inside = (path: string): boolean =>
-    path.endsWith(".ko") && !path.startsWith("/") && !path.split("/").includes("..");
-  return [...new Set(named.filter(inside))];
+  return named(text).filter(isInside);
 }
+
+/** Those that a record names outside of the folder, where nobody looks for them. */
+export function modulesOutside(text: string): string[] {
+  return named(text).filter((path) => !isInside(path));
+}
+
+function named(text: string): string[] {
+  return [...new Set((entries(text).get("module") ?? []).map((path) => normalize(path)))];
+}
+
+const isInside = (path: string): boolean =>
+  path.endsWith(".ko") && !path.startsWith("/") && !path.split("/").includes("..");
 
 /** NAME=VALUE, each ended by a zero byte. */
 function entries(text: string): Map<string, string[]> {
