@@ -19,6 +19,11 @@
 
 #define VEXFS_KERNEL(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
 
+/* 6.3 gave leases and locks of files a header of their own. */
+#if VEXFS_KERNEL(6, 3)
+#include <linux/filelock.h>
+#endif
+
 /* 6.14 gave CRC-32C a library of its own under a new name. */
 static inline u32 vexfs_crc32c(u32 crc, const void *data, size_t size)
 {
@@ -63,6 +68,13 @@ static inline void vexfs_setattr_copy(struct inode *inode, struct iattr *attr)
 {
 	setattr_copy(VEXFS_NO_IDMAP inode, attr);
 }
+
+/* 7.3: create is not told any more whether the name has to be new; it always is. */
+#if VEXFS_KERNEL(7, 3)
+#define VEXFS_EXCLUSIVE_ARG
+#else
+#define VEXFS_EXCLUSIVE_ARG , bool exclusive
+#endif
 
 /* 6.15: mkdir returns the directory's dentry. */
 #if VEXFS_KERNEL(6, 15)

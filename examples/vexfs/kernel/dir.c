@@ -315,4 +315,5 @@ const struct file_operations vexfs_dir_operations = {
 	.read = generic_read_dir,
 	.iterate_shared = vexfs_iterate,
 	.fsync = vexfs_fsync,
+	.setlease = generic_setlease,
 };

@@ -175,6 +175,7 @@ const struct file_operations vexfs_file_operations = {
 	.splice_write = iter_file_splice_write,
 	.mmap = vexfs_mmap,
 	.fsync = vexfs_fsync,
+	.setlease = generic_setlease,
 };
 
 const struct inode_operations vexfs_file_inode_operations = {

@@ -59,8 +59,8 @@ static int vexfs_add_new(struct inode *dir, struct dentry *dentry, struct inode 
 	return 0;
 }
 
-static int vexfs_create(VEXFS_IDMAP_ARG struct inode *dir, struct dentry *dentry, umode_t mode,
-			bool exclusive)
+static int vexfs_create(VEXFS_IDMAP_ARG struct inode *dir, struct dentry *dentry,
+			umode_t mode VEXFS_EXCLUSIVE_ARG)
 {
 	struct inode *inode = vexfs_new_inode(dir, mode);
 

@@ -56,9 +56,14 @@ module_compiles() {
 	make_module
 }
 
+# The headers of 7.x use __typeof_unqual__, which sparse 0.6.4 does not know, and have strings of the
+# module compared with __builtin_strlen(), which it takes for no constant. Debian's packages of them
+# lack the script by which make looks for sparse; without KBUILD_CHECKSRC it would be left out.
 sparse_is_silent() {
 	command -v sparse >/dev/null || skip "there is no sparse"
-	make_module C=2 >"$ktap_folder/sparse" 2>&1 || {
+	make_module C=2 KBUILD_CHECKSRC=2 \
+		CF="-D__typeof_unqual__=__typeof__ '-D__builtin_strlen(text)=(sizeof(text)-1)'" \
+		>"$ktap_folder/sparse" 2>&1 || {
 		cat "$ktap_folder/sparse"
 		fail "the module does not compile"
 	}
