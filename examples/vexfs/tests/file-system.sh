@@ -330,6 +330,32 @@ files_have_a_largest_size() {
 	unmount_and_check
 }
 
+# A file system has to ask for leases since 7.0; before, each had them.
+leases_are_broken() {
+	command -v python3 >/dev/null || skip "no python3 in this image"
+	fresh
+	echo content >"$mnt/file"
+	python3 - "$mnt/file" <<-'PYTHON'
+		import fcntl, os, signal, sys
+		name = sys.argv[1]
+		told = []
+		signal.signal(signal.SIGIO, lambda number, frame: told.append(number))
+		file = os.open(name, os.O_RDONLY)
+		fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+		assert fcntl.fcntl(file, fcntl.F_GETLEASE) == fcntl.F_RDLCK, "no lease"
+		try:
+		    os.open(name, os.O_WRONLY | os.O_NONBLOCK)
+		except BlockingIOError:
+		    pass
+		else:
+		    sys.exit("opened for writing in spite of the lease")
+		assert told, "the holder of the lease was not told"
+		fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+		os.close(os.open(name, os.O_WRONLY | os.O_NONBLOCK))
+	PYTHON
+	unmount_and_check
+}
+
 # The writer of a mapping gets a signal: there is no other way to tell it.
 full_disk_is_told_to_mappings() {
 	command -v python3 >/dev/null || skip "no python3 in this image"
@@ -435,6 +461,7 @@ ktap_case "hard links share and symbolic links point" links_share_and_point
 ktap_case "a large dense file keeps its content" large_files_are_dense
 ktap_case "a file that was cut grows with zeros" cut_files_grow_with_zeros
 ktap_case "a file is written through a mapping" mapped_files_are_written
+ktap_case "a lease is broken by who opens the file for writing" leases_are_broken
 ktap_case "a directory grows, shrinks and reuses its gaps" directories_hold_many_names
 ktap_case "names of 255 bytes and odd bytes" names_may_be_long
 ktap_case "a tree persists over remount" everything_persists

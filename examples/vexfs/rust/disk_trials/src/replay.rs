@@ -22,12 +22,12 @@ pub fn states(entries: &[Entry]) -> Vec<State> {
     for (index, entry) in entries.iter().enumerate() {
         match (&entry.kind, states.last_mut()) {
             (Kind::Mark(name), Some(state)) if state.entries == index => {
-                last = name.clone();
+                last.clone_from(name);
                 state.entries += 1;
                 state.marks.push(name.clone());
                 continue;
             }
-            (Kind::Mark(name), _) => last = name.clone(),
+            (Kind::Mark(name), _) => last.clone_from(name),
             (Kind::Write { durable: true }, _) => {}
             _ => continue,
         }

@@ -106,7 +106,7 @@ impl Survey {
             .iter()
             .filter_map(|each| each.broken(&self.mount_point))
             .collect();
-        self.walk(&self.mount_point)
+        walk(&self.mount_point)
             .and_then(|()| mount.unmount())
             .map_err(|error| format!("{told}in the tree: {error}"))?;
         if broken.is_empty() {
@@ -115,22 +115,22 @@ impl Survey {
             Err(format!("{told}{}", broken.join("\n")))
         }
     }
+}
 
-    /// Everything can be looked up and read.
-    fn walk(&self, folder: &Path) -> std::io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let kind = entry.metadata()?.file_type();
-            if kind.is_dir() {
-                self.walk(&entry.path())?;
-            } else if kind.is_symlink() {
-                fs::read_link(entry.path())?;
-            } else {
-                fs::read(entry.path())?;
-            }
+/// Everything can be looked up and read.
+fn walk(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.metadata()?.file_type();
+        if kind.is_dir() {
+            walk(&entry.path())?;
+        } else if kind.is_symlink() {
+            fs::read_link(entry.path())?;
+        } else {
+            fs::read(entry.path())?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What a promise after the state takes back is not asked for when some of what followed is there.

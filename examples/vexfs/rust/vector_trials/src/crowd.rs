@@ -25,7 +25,7 @@ const ROLES: [&str; 6] = ["write", "write", "write", "search", "search", "index"
 
 /// That of all writers' vectors which tells whose it is.
 fn vector(writer: u64, number: u64) -> Vec<i16> {
-    let mut random = Random::new(writer << 32 | number);
+    let mut random = Random::new((writer << 32) | number);
     random.vector(DIMENSION)
 }
 
@@ -79,7 +79,7 @@ fn check(mut model: Model, said: &[String]) -> Result<(), Error> {
     let ids: Vec<u64> = inserted.keys().copied().collect();
     let expected: Vec<u64> = (SHARED..SHARED + ids.len() as u64).collect();
     assert_eq!(ids, expected, "the ids have gaps");
-    model.take(inserted.into_iter().map(|(_, vector)| vector));
+    model.take(inserted.into_values());
     let shared = deleted.iter().filter(|&&id| id < SHARED).count();
     assert_eq!(shared as u64, SHARED, "vectors that every writer deletes");
     for id in deleted {

@@ -44,7 +44,7 @@ fn place_of(file: &File, index: u64) -> Option<u64> {
     // SAFETY: the kernel writes an int.
     let status = unsafe { ioctl(file.as_raw_fd(), FIBMAP, &mut block) };
     assert_eq!(status, 0, "block {index} of the file");
-    (block > 0).then(|| block as u64)
+    (block > 0).then_some(block as u64)
 }
 
 /// A device with a collection, and all that is needed to change a byte of it with care.
@@ -426,7 +426,7 @@ pub fn fuzz(device: &Path, mountpoint: &Path, vexctl: &Path, seed: u64) -> Resul
 }
 
 fn flip(random: &mut Random, byte: u8) -> Vec<u8> {
-    vec![byte ^ 1 << random.below(8)]
+    vec![byte ^ (1 << random.below(8))]
 }
 
 /// Half of them where something is, not behind the last vector or the header.

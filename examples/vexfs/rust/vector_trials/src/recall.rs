@@ -39,8 +39,8 @@ struct Vectors {
 impl Vectors {
     fn new(kind: Kind) -> Self {
         let mut random = Random::new(SEED);
-        let mut clusters = || Clusters::new(&mut random, CLUSTERS, DIMENSION, WIDEST, DEVIATION);
-        let clusters = (kind == Kind::Clustered).then(&mut clusters);
+        let clusters = (kind == Kind::Clustered)
+            .then(|| Clusters::new(&mut random, CLUSTERS, DIMENSION, WIDEST, DEVIATION));
         Self { random, clusters }
     }
 

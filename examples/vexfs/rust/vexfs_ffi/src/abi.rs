@@ -144,7 +144,7 @@ const FROM_KERNEL: u32 = 2;
 
 /// `_IOC()` of the kernel's `asm-generic/ioctl.h`.
 const fn request(direction: u32, number: u32, size: usize) -> u32 {
-    direction << 30 | (size as u32) << 16 | IOC_MAGIC << 8 | number
+    (direction << 30) | ((size as u32) << 16) | (IOC_MAGIC << 8) | number
 }
 
 pub const IOC_CREATE: u32 = request(TO_KERNEL, 1, size_of::<Create>());

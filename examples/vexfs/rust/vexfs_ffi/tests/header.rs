@@ -141,7 +141,7 @@ fn requests_are_the_same() {
     let theirs: BTreeMap<_, _> = requests()
         .into_iter()
         .map(|(name, (direction, number, structure))| {
-            let value = direction << 30 | sizes[structure] << 16 | IOC_MAGIC << 8 | number;
+            let value = (direction << 30) | (sizes[structure] << 16) | (IOC_MAGIC << 8) | number;
             (name, value)
         })
         .collect();

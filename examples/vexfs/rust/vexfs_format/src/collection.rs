@@ -79,7 +79,7 @@ pub fn vector_checksum(uuid: &[u8; 16], inode: u32, id: u64, components: &[u8]) 
 
 /// What stands for the place in the checksums of a vector.
 fn vector_place(inode: u32, id: u64) -> u64 {
-    u64::from(inode) << 32 | id
+    (u64::from(inode) << 32) | id
 }
 
 impl Entry {
