@@ -8,6 +8,8 @@
  *     recipes/<recipe hash>.json   the image that a recipe last made
  *     recipes/<recipe>.lock        held while the recipe is built
  *
+ * vmlinuz is unpacked, an ELF file, where QEMU can start it so (initrd.sh).
+ *
  * A folder with a manifest is finished, because it gets its name last.
  */
 import { mkdir, readdir, readFile } from "node:fs/promises";
