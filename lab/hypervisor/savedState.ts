@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ExitCode, LabError } from "../config/errors.ts";
-import { monitor } from "./monitor.ts";
+import { monitorEach, type MonitorCommand } from "./monitor.ts";
 
 const pollMs = 20;
 const deadlineMs = 30_000;
@@ -48,10 +48,9 @@ export async function saveState(
       await pipeline(socket, output.createWriteStream({ flush: true }));
     })();
     written.catch(() => undefined);
-    await monitor(uri, domain, "stop");
-    await ignoreShared(uri, domain);
-    await monitor(uri, domain, "migrate", { uri: `unix:${path}` });
-    await ended(uri, domain, "completed", "saving the state of");
+    const migrate = ["migrate", { uri: `unix:${path}` }] as const;
+    await monitorEach(uri, domain, [["stop"], ignoreShared, migrate]);
+    await completed(uri, domain, "saving the state of", []);
     await within(written, `reading the state of ${domain}`);
   } finally {
     server.close();
@@ -72,19 +71,21 @@ export async function loadState(
 ): Promise<void> {
   const path = socketPath(sockets);
   try {
-    await ignoreShared(uri, domain);
-    await monitor(uri, domain, "migrate-incoming", { uri: `unix:${path}` });
+    const incoming = ["migrate-incoming", { uri: `unix:${path}` }] as const;
+    await monitorEach(uri, domain, [ignoreShared, incoming]);
     const socket = connect(path);
     await once(socket, "connect");
     // QEMU hangs up when it has read the state's last byte, often before this side has noticed that
     // it sent it; only QEMU knows whether it took the state.
-    pipeline(createReadStream(file), socket).catch(() => undefined);
+    const sent = pipeline(createReadStream(file), socket).catch(() => undefined);
     try {
-      await ended(uri, domain, "completed", "resuming");
+      await within(sent, `giving ${domain} its state`);
+      // Before the state has been taken, `cont` only says that the guest may run then; the state is
+      // that of a stopped guest, so it would not.
+      await completed(uri, domain, "resuming", [["cont"]]);
     } finally {
       socket.destroy();
     }
-    await monitor(uri, domain, "cont");
   } finally {
     await rm(path, { force: true });
   }
@@ -94,16 +95,23 @@ function socketPath(folder: string): string {
   return join(folder, `state-${randomBytes(4).toString("hex")}.sock`);
 }
 
-async function ignoreShared(uri: string, domain: string): Promise<void> {
-  const capabilities = [{ capability: "x-ignore-shared", state: true }];
-  await monitor(uri, domain, "migrate-set-capabilities", { capabilities });
-}
+const ignoreShared: MonitorCommand = [
+  "migrate-set-capabilities",
+  { capabilities: [{ capability: "x-ignore-shared", state: true }] },
+];
 
-async function ended(uri: string, domain: string, wanted: string, what: string): Promise<void> {
+/** @param then what is done as soon as the migration is completed; harmless before */
+async function completed(
+  uri: string,
+  domain: string,
+  what: string,
+  then: readonly MonitorCommand[],
+): Promise<void> {
   const until = performance.now() + deadlineMs;
   for (;;) {
-    const { status, ...rest } = (await monitor(uri, domain, "query-migrate")) as Migration;
-    if (status === wanted) return;
+    const [answer] = await monitorEach(uri, domain, [["query-migrate"], ...then]);
+    const { status, ...rest } = answer as Migration;
+    if (status === "completed") return;
     if (status === "failed" || status === "cancelled" || performance.now() > until) {
       const why = rest["error-desc"] ?? `its migration is ${status ?? "not begun"}`;
       throw new LabError(`${what} ${domain} failed: ${why}`, ExitCode.infrastructureFailed);
@@ -112,7 +120,7 @@ async function ended(uri: string, domain: string, wanted: string, what: string):
   }
 }
 
-async function within(work: Promise<void>, what: string): Promise<void> {
+async function within(work: Promise<unknown>, what: string): Promise<void> {
   const timer = new AbortController();
   const late = sleep(deadlineMs, undefined, { signal: timer.signal }).then(() => {
     throw new LabError(

@@ -194,19 +194,24 @@ export async function warmStart(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<StartOutcome> {
+  const describing = describeStack(guest);
+  describing.catch(() => undefined);
   await imageOf(guest);
   let touched = false;
   let described: StackDefinition | undefined;
   try {
     // A guest that can't be saved is not disturbed: it may be in the middle of its first boot.
-    described = await describeStack(guest);
-    // Its processors and its memory are needed for booting the one that is saved.
-    await powerOff(guest);
+    described = await describing;
     touched = true;
-    const warm = await ensureWarmImage(guest, described, progress, {
-      replacesDisks: true,
-      signal,
-    });
+    // The new disks may come before the end of the guest, which keeps the files that it has open.
+    const [found] = await Promise.all([disksOfWarmImage(guest, described), powerOff(guest)]);
+    let warm = found;
+    if (warm === undefined) {
+      // The processors and the memory of the guest are needed for booting the one that is saved.
+      const options = { replacesDisks: true, signal };
+      warm = await ensureWarmImage(guest, described, progress, options);
+      await layOver(warm, guest);
+    }
     await startFrom(warm, guest, described, progress, signal);
     return { warm };
   } catch (error) {
@@ -222,6 +227,27 @@ export async function warmStart(
   }
 }
 
+/** The warm image of a stack, when there is one, with the stack's disks already over it. */
+async function disksOfWarmImage(
+  guest: StackGuest,
+  { key }: StackDefinition,
+): Promise<WarmImage | undefined> {
+  // Said before it is looked for: what is found is then not removed any more.
+  await holdWarmImage(key, guest.stackFolder);
+  const warm = await openWarmImage(key);
+  if (warm) await layOver(warm, guest);
+  return warm;
+}
+
+async function layOver(warm: WarmImage, { stackFolder }: StackGuest): Promise<void> {
+  const pool = join(stackFolder, "pool");
+  await Promise.all([
+    overlay(warm.rootDisk, join(pool, diskNames.root)),
+    overlay(warm.testDisk, join(pool, diskNames.test)),
+  ]);
+}
+
+/** @param warm with the stack's disks already over it */
 async function startFrom(
   warm: WarmImage,
   guest: StackGuest,
@@ -233,11 +259,6 @@ async function startFrom(
   const { definition, name, identity } = described;
   const step = progress.step("start from the warm image");
   try {
-    const pool = join(stackFolder, "pool");
-    await Promise.all([
-      overlay(warm.rootDisk, join(pool, diskNames.root)),
-      overlay(warm.testDisk, join(pool, diskNames.test)),
-    ]);
     const { uuid, sshPort, gdbPort } = readDefinition(definition);
     const socket = controlSocket(name);
     await startFork({
