@@ -32,6 +32,8 @@ LOW = 64 * 1024
 AWAY_LOOK = 1.0
 # Between looks for a port that isn't there (yet): doubled each time, up to the second.
 FIRST_LOOK, LAST_LOOK = 0.05, 5.0
+# Seconds after a new identity for what of it can wait.
+PUT_OFF = 3.0
 
 
 class Agent:
@@ -51,6 +53,7 @@ class Agent:
         self.paused = False
         self.commands = {}
         self.locale = {}
+        self.put_off = None
         self.watch_children()
 
     def run(self):
@@ -66,6 +69,7 @@ class Agent:
             for command in list(self.commands.values()):
                 command.finish_if_due(time.monotonic())
             self.flush()
+            self.do_put_off()
 
     def timeout(self):
         """Seconds until something has to be done without an event; None when nothing has."""
@@ -74,12 +78,20 @@ class Agent:
             for command in self.commands.values()
             if command.drain_by is not None and not self.paused
         ]
+        if self.put_off is not None:
+            times.append(max(0.0, self.put_off[0] - time.monotonic()))
         if self.port is None:
             times.append(self.look)
             self.look = min(2 * self.look, LAST_LOOK)
         elif self.away:
             times.append(AWAY_LOOK)
         return min(times) if times else None
+
+    def do_put_off(self):
+        if self.put_off is None or time.monotonic() < self.put_off[0]:
+            return
+        wanted, self.put_off = self.put_off[1], None
+        identity.later(wanted, self.root)
 
     # What is watched
 
@@ -226,6 +238,7 @@ class Agent:
             elif "identity" in message:
                 problems = identity.renew(message, self.root)
                 self.tell({"identified": message["identity"], "problems": problems})
+                self.put_off = (time.monotonic() + PUT_OFF, message)
         except Exception as error:  # noqa: BLE001
             # Whatever a message holds, the next one is served.
             print(f"vexlab-agent: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -36,6 +36,13 @@ def renew(wanted, root="/"):
     return Renewal(wanted, root).run()
 
 
+def later(wanted, root="/"):
+    """What of `renew` was put off: a guest without an SSH port starts sshd's program anew, a tenth of a
+    second of its first one, when it has had time for what it was started for."""
+    if not wanted.get("sshd"):
+        Renewal(wanted, root).hang_up_sshd()
+
+
 class Renewal:
     def __init__(self, wanted, root):
         self.wanted = wanted
@@ -55,12 +62,14 @@ class Renewal:
         self.attempt("set the host name", self.set_hostname)
         self.attempt("write the machine id", self.write_machine_id)
         self.attempt("replace the SSH host key", self.replace_host_key)
-        sshd = self.attempt("make sshd take its key", self.reload_sshd)
+        # Where nobody comes in by SSH it can wait: see `later`.
+        waits = wanted.get("sshd")
+        sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
         self.attempt("replace the authorized key", self.replace_authorized_key)
         self.attempt("rename cloud-init's instance", self.rename_instance)
         if mount is not None:
             self.attempt("mount the share", lambda: ended(mount))
-        if sshd is not None and wanted.get("sshd"):
+        if sshd is not None:
             self.attempt("see sshd listen again", lambda: self.restarted(sshd))
         return self.problems
 
@@ -142,14 +151,19 @@ class Renewal:
 
     def reload_sshd(self):
         """What to wait for until sshd listens again; None where that can't be told."""
-        # sshd reads its keys anew when it is hung up; its number is checked, being from a file.
         before = self.sshd_file()
-        number = (read(self.path("/run/sshd.pid")) or "").strip()
-        if number.isdigit() and (read(self.path(f"/proc/{number}/comm")) or "").strip() == "sshd":
-            os.kill(int(number), signal.SIGHUP)
+        if self.hang_up_sshd():
             return before
         ended(spawn("systemctl", "try-restart", "--no-block", "ssh"))
         return None
+
+    def hang_up_sshd(self):
+        """sshd reads its keys anew when it is hung up; its number is checked, being from a file."""
+        number = (read(self.path("/run/sshd.pid")) or "").strip()
+        if not number.isdigit() or (read(self.path(f"/proc/{number}/comm")) or "").strip() != "sshd":
+            return False
+        os.kill(int(number), signal.SIGHUP)
+        return True
 
     def sshd_file(self):
         """Which file of its number sshd has: it removes it when it is hung up and writes one anew

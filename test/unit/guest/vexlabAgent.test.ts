@@ -83,15 +83,27 @@ async function renew(changes: Partial<GuestIdentity> = {}): Promise<string[]> {
   return problems;
 }
 
-test("names, keys and cloud-init's instance become the fork's; no child process but the mount", async () => {
-  // As sshd does: nobody listens for a while.
+/** As sshd is: when it is hung up, nobody listens for a while. */
+async function startSshd(): Promise<void> {
   const restart = "rm run/sshd.pid; sleep 0.3; echo listens >run/heard; echo $$ >run/sshd.pid";
   const script = `trap '${restart}; exit' HUP; echo; while :; do sleep 0.01; done`;
   const sshd = spawn("sh", ["-c", script], { cwd: root, stdio: ["ignore", "pipe", "ignore"] });
   await once(sshd.stdout, "data");
   await put("run/sshd.pid", `${sshd.pid ?? 0}\n`);
   await put(`proc/${sshd.pid ?? 0}/comm`, "sshd\n");
+}
 
+test("where nobody comes in by SSH, sshd takes its key later", async () => {
+  await startSshd();
+  expect(await renew({ sshd: false })).toEqual([]);
+  expect(await text("etc/ssh/ssh_host_ed25519_key")).toBe("PRIVATE\nKEY\n");
+  await expect(text("run/heard")).rejects.toThrow("ENOENT");
+  await expect.poll(() => text("run/heard").catch(() => ""), { timeout: 10_000 }).toBe("listens\n");
+  expect(port.complaints).toBe("");
+}, 20_000);
+
+test("names, keys and cloud-init's instance become the fork's; no child process but the mount", async () => {
+  await startSshd();
   expect(await renew()).toEqual([]);
   expect(await text("run/heard")).toBe("listens\n");
   expect(await text("called")).toBe("mount /mnt/vexfs-src\n");
