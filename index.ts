@@ -30,8 +30,7 @@ const hypervisor = new Hypervisor("hypervisor", { libvirtUri: config.libvirtUri 
 const onHypervisor = { providers: { libvirt: hypervisor.provider } };
 
 const image = new CloudImage("image", {
-  recipe: plan.recipe,
-  recipeHash: plan.recipeHash,
+  image: plan.image,
   stack,
 });
 const { folder } = new StackFolder("folder", { stack });
@@ -61,6 +60,7 @@ const cloudInit = new CloudInitDisk(
       hostname: domainName,
       shareMode: config.share,
       files: plan.guestFiles,
+      ...(plan.kernelScript === undefined ? {} : { kernelScript: plan.kernelScript }),
       ...(plan.userData === undefined ? {} : { userData: plan.userData }),
     },
   },
@@ -73,8 +73,7 @@ const machine = new VirtualMachine(
     accelerator: plan.accelerator,
     memoryMiB: config.memoryMiB,
     cpus: config.cpus,
-    kernel: image.kernel,
-    initrd: image.initrd,
+    boot: image.direct ?? { firmware: config.firmware, imageFolder: image.folder },
     rootVolumeId: root.volumeId,
     testDiskId: testDisk.volumeId,
     cloudInitId: cloudInit.volumeId,
@@ -109,6 +108,7 @@ const ready = new GuestReady(
     knownHostsFile: key.knownHostsFile,
     consoleFile,
     warm: config.warm,
+    ...(plan.bootSeconds === undefined ? {} : { deadlineSeconds: plan.bootSeconds }),
   },
   { dependsOn: [machine] },
 );

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { execa } from "execa";
-import { ensureImage, type Image } from "../lab/image/image.ts";
+import { ensureImage, type BuiltImage } from "../lab/image/image.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import type { Finding } from "./finding.ts";
 import { rounds, say, type Lab } from "./lab.ts";
@@ -15,7 +15,7 @@ const bannerMs = 1000;
 const loginMs = 120_000;
 
 interface BareBoot {
-  readonly image: Pick<Image, "kernel" | "initrd" | "rootDisk">;
+  readonly image: Pick<BuiltImage, "kernel" | "initrd" | "rootDisk">;
   readonly cloudInit: Buffer;
   readonly key: string;
   /** Words of the kernel's command line beside those that every guest here needs. */

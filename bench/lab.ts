@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { chooseAccelerator } from "../lab/hypervisor/accelerator.ts";
 import { places } from "../lab/config/places.ts";
-import { openImage, type Image } from "../lab/image/image.ts";
+import { builtImage, openImage, type BuiltImage } from "../lab/image/image.ts";
 import { Checkout, expectExit, type Ended } from "../test/e2e/support/checkout.ts";
 
 export const stack = "ci";
@@ -21,7 +21,7 @@ const sshPort = 2989;
 
 /** What is known after the first `up`, which builds whatever is missing. */
 export interface Prepared {
-  readonly image: Image;
+  readonly image: BuiltImage;
   readonly cloudInit: Buffer;
   /** The private key of the stack's user. */
   readonly key: string;
@@ -62,7 +62,7 @@ export class Lab {
     // `destroy` removes the builds, but a built module is where most rows begin.
     await execa("cp", ["-a", checkout.path(".vexlab/builds"), checkout.path("builds-kept")]);
     return {
-      image: await openImage(imageId),
+      image: builtImage(await openImage(imageId)),
       cloudInit: await readFile(checkout.path(`.vexlab/stacks/${stack}/pool/cloud-init.img`)),
       key: await checkout.read(`.vexlab/stacks/${stack}/id_ed25519`),
     };

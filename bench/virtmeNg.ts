@@ -13,7 +13,7 @@ import { execa } from "execa";
 import { sandboxArguments } from "../lab/build/hostBuild.ts";
 import { buildSteps } from "../lab/build/steps.ts";
 import { readManifest } from "../lab/config/manifest.ts";
-import type { Image } from "../lab/image/image.ts";
+import type { BuiltImage } from "../lab/image/image.ts";
 import type { Lab } from "./lab.ts";
 
 const version = "1.42";
@@ -29,14 +29,14 @@ const exists = (file: string): Promise<boolean> =>
 export class VirtmeNg {
   private constructor(
     private readonly lab: Lab,
-    private readonly image: Image,
+    private readonly image: BuiltImage,
     private readonly folder: string,
     private readonly busybox: string,
     private readonly work: string,
   ) {}
 
   /** Installs it and what it needs into the bench's cache, where they aren't yet. */
-  static async install(lab: Lab, image: Image): Promise<VirtmeNg> {
+  static async install(lab: Lab, image: BuiltImage): Promise<VirtmeNg> {
     const folder = join(lab.cache, `virtme-ng-${version}`);
     await mkdir(lab.cache, { recursive: true });
     if (!(await exists(join(folder, "installed")))) {

@@ -11,6 +11,7 @@ import { kernelSymbols, loadedModules } from "../lab/debug/loadedModule.ts";
 import { GuestSession } from "../lab/guest/session.ts";
 import { readDefinition } from "../lab/hypervisor/forkXml.ts";
 import { virsh } from "../lab/hypervisor/virsh.ts";
+import { builtImage } from "../lab/image/image.ts";
 import { imageOf } from "../lab/warm/stackGuest.ts";
 import { knownGuest } from "./knownGuest.ts";
 
@@ -69,7 +70,7 @@ async function sessionOf(stack: string): Promise<Parameters<typeof gdbArguments>
       ExitCode.usage,
       `Start it: npm run up -- ${stack}`,
     );
-  const { sysroot } = await imageOf(place);
+  const { sysroot } = builtImage(await imageOf(place));
   const guest = await GuestSession.connect(place.address, { deadlineMs: connectMs });
   try {
     const loaded = await loadedModules(guest, resultsFolder(stack, places()));

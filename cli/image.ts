@@ -3,16 +3,40 @@ import { Option, type Command } from "commander";
 import { z } from "zod";
 import { ConfigurationError, ExitCode } from "../lab/config/errors.ts";
 import { isRecipeName, recipeFor, recipeNames, type RecipeName } from "../lab/config/recipes.ts";
+import {
+  cloudImageNames,
+  cloudImageOf,
+  isCloudImage,
+  type CloudImageSource,
+} from "../lab/config/cloudImages.ts";
 import { places, stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { imageIds, readManifest } from "../lab/image/cache.ts";
 import { holdImage, imageHolders } from "../lab/image/holders.ts";
-import { ensureImage } from "../lab/image/image.ts";
+import { ensureCloudImage } from "../lab/image/cloud/cloudImage.ts";
+import { ensureImage, type Image } from "../lab/image/image.ts";
 import { pruneImages } from "../lab/image/prune.ts";
 import { verifyFiles } from "../lab/image/verify.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { pruneWarmImages, warmUsersOfImage } from "../lab/warm/prune.ts";
+
+const cloudImageSource = z.strictObject({
+  name: z.string().optional(),
+  urls: z.array(z.string()).min(1),
+  mirrored: z.string().optional(),
+  check: z.discriminatedUnion("by", [
+    z.strictObject({ by: z.literal("digest"), digest: z.string() }),
+    z.strictObject({
+      by: z.literal("signature"),
+      keyring: z.union([
+        z.strictObject({ shipped: z.string().regex(/^[\w.-]+$/) }),
+        z.strictObject({ file: z.string() }),
+      ]),
+    }),
+    z.strictObject({ by: z.literal("nothing") }),
+  ]),
+});
 
 /** Input of `image build`. */
 export const imageBuildInput = z.strictObject({
@@ -22,6 +46,12 @@ export const imageBuildInput = z.strictObject({
   kernel: z.string().optional(),
   /** Build again for the package versions of today. */
   refresh: z.boolean().optional(),
+  /** What to download instead, as the stack's configuration has it. */
+  download: cloudImageSource.optional(),
+  /** Of a download: the size of the disk that will lie over it. */
+  diskMiB: z.number().optional(),
+  /** Of a download: what it is checked by, in words for the preview. */
+  checked: z.string().optional(),
   /** The stack that is going to use the image, which is then not pruned while the stack exists. */
   stack: stackName().optional(),
 });
@@ -40,7 +70,10 @@ export function register(program: Command): void {
   image
     .command("build")
     .description("build an image unless it is in the cache; prints it as JSON")
-    .option("--recipe <name>", `one of ${recipeNames.join(", ")} (default debian-12)`)
+    .option(
+      "--recipe <name>",
+      `one of ${[...recipeNames, ...cloudImageNames].join(", ")} (default debian-12)`,
+    )
     .option("--kernel <series>", "another kernel for the recipe's image, as in vexlab:kernel")
     .option("--refresh", "build again, for the package versions that the archive has today")
     .addOption(
@@ -74,19 +107,28 @@ function chosenRecipe(name: string, kernel: string | undefined): RecipeName {
   throw new ConfigurationError("image build", [{ ...chosen, key, allowed }]);
 }
 
+/** The image of a distribution, when it is that what `--recipe` names. */
+function namedDownload(image: string, kernel: string | undefined): CloudImageSource | undefined {
+  if (!isCloudImage(image)) return undefined;
+  const source = cloudImageOf({ image, kernel });
+  if ("check" in source) return source;
+  throw new ConfigurationError("image build", source);
+}
+
 async function build({ input, ...flags }: BuildFlags): Promise<void> {
   const given = verbInput("image build", imageBuildInput, input, flags);
-  const { recipe, kernel, refresh, stack } = given;
-  const name = chosenRecipe(recipe, kernel);
+  const { recipe, kernel, refresh, stack, download, diskMiB } = given;
+  const source = download ?? namedDownload(recipe, kernel);
   const cancelling = new AbortController();
   const cancel = (): void => cancelling.abort();
   // A build that is cancelled removes what it made before the process ends.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
   try {
-    const image = await ensureImage(name, terminalProgress(), {
-      signal: cancelling.signal,
-      refresh,
-    });
+    const options = { signal: cancelling.signal, refresh };
+    const image: Image =
+      source === undefined
+        ? await ensureImage(chosenRecipe(recipe, kernel), terminalProgress(), options)
+        : await ensureCloudImage(source, terminalProgress(), { ...options, diskMiB });
     if (stack !== undefined) {
       await holdImage(image.id, `${stack} of ${places().checkout}`, stackFolder(stack));
     }

@@ -5,7 +5,7 @@ import { Option, type Command } from "commander";
 import { z } from "zod";
 import { buildModule } from "../lab/build/build.ts";
 import type { Builder } from "../lab/build/builder.ts";
-import { guestBuilder } from "../lab/build/guestBuild.ts";
+import { guestBuilder, runningKernel } from "../lab/build/guestBuild.ts";
 import { hostBuilder } from "../lab/build/hostBuild.ts";
 import type { BuildResult } from "../lab/build/result.ts";
 import { allow } from "../lab/config/allowed.ts";
@@ -15,7 +15,7 @@ import { isRecipeName, recipeNames } from "../lab/config/recipes.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { GuestSession } from "../lab/guest/session.ts";
-import { ensureImage, openImage, type Image } from "../lab/image/image.ts";
+import { builtImage, ensureImage, openImage, type Image } from "../lab/image/image.ts";
 import { terminalProgress, type Progress } from "../lab/report/progress.ts";
 import { writeLastVerdict } from "../lab/run/lastVerdict.ts";
 import type { VerdictKind } from "../lab/run/verdict.ts";
@@ -112,10 +112,11 @@ async function build(input: Input): Promise<BuildResult> {
   for (const signal of signals) process.on(signal, onSignal);
   try {
     const image = await imageOf(input.image, progress, stop.signal);
-    return await withBuilder(input, image, stop.signal, (builder) =>
+    return await withBuilder(input, image, stop.signal, (builder, kernelRelease) =>
       buildModule(
         {
-          ...{ stack: input.stack, source: resolve(input.source), image, builder },
+          ...{ stack: input.stack, source: resolve(input.source), builder },
+          image: { id: image.id, kernelRelease },
           clean: input.clean,
           ...(input.suites && { suites: input.suites }),
         },
@@ -136,12 +137,15 @@ async function withBuilder<Result>(
   { buildOn, guest }: Input,
   image: Image,
   signal: AbortSignal,
-  work: (builder: Builder) => Promise<Result>,
+  work: (builder: Builder, kernelRelease: string) => Promise<Result>,
 ): Promise<Result> {
-  if (buildOn === "host" || guest === undefined) return await work(hostBuilder(image.sysroot));
+  if (buildOn === "host" || guest === undefined) {
+    const { sysroot, kernelRelease } = builtImage(image);
+    return await work(hostBuilder(sysroot), kernelRelease);
+  }
   const session = await GuestSession.connect(guest, { deadlineMs: 60_000, signal });
   try {
-    return await work(guestBuilder(session));
+    return await work(guestBuilder(session), await runningKernel(session));
   } finally {
     session.close();
   }

@@ -1,7 +1,7 @@
 /** One turn of the edit → verdict loop, for `test` and `watch`. */
 import picocolors from "picocolors";
 import { buildModule } from "../lab/build/build.ts";
-import { guestBuilder } from "../lab/build/guestBuild.ts";
+import { guestBuilder, runningKernel } from "../lab/build/guestBuild.ts";
 import { hostBuilder } from "../lab/build/hostBuild.ts";
 import { resultsFolder } from "../lab/build/results.ts";
 import type { BuildResult } from "../lab/build/result.ts";
@@ -21,6 +21,7 @@ import { everything, selectedSuites, type Selection } from "../lab/run/selection
 import type { RunReport } from "../lab/run/verdict.ts";
 import { NextFork } from "../lab/warm/nextFork.ts";
 import { forkBase, type ForkBase } from "../lab/warm/sibling.ts";
+import { builtImage } from "../lab/image/image.ts";
 import { imageOf, type StackGuest } from "../lab/warm/stackGuest.ts";
 import { knownGuest } from "./knownGuest.ts";
 
@@ -152,14 +153,17 @@ async function buildFor(
   // What the user got wrong is told before anything is built.
   const manifest = await readManifest(config.source);
   const suites = selectedSuites(manifest, selection ?? everything).map(({ name }) => name);
-  const image = await imageOf(guest);
-  const request = { stack, source: config.source, image, suites };
+  const opened = await imageOf(guest);
+  const request = { stack, source: config.source, suites };
   const context = { progress, signal };
-  if (config.buildOn === "host")
-    return buildModule({ ...request, builder: hostBuilder(image.sysroot) }, context);
+  if (config.buildOn === "host") {
+    const image = builtImage(opened);
+    return buildModule({ ...request, image, builder: hostBuilder(image.sysroot) }, context);
+  }
   const session = await GuestSession.connect(guest.address, { deadlineMs: connectMs, signal });
   try {
-    return await buildModule({ ...request, builder: guestBuilder(session) }, context);
+    const image = { id: opened.id, kernelRelease: await runningKernel(session) };
+    return await buildModule({ ...request, image, builder: guestBuilder(session) }, context);
   } finally {
     session.close();
   }

@@ -17,6 +17,8 @@ export interface GuestReadyArgs {
   consoleFile: pulumi.Input<string>;
   /** Whether the guest may start from a saved state instead of booting (`vexlab:warm`). */
   warm: "auto" | "off";
+  /** How long the guest may take; the verb's own when undefined. */
+  deadlineSeconds?: number;
 }
 
 interface Readiness {
@@ -48,6 +50,7 @@ export class GuestReady extends pulumi.ComponentResource {
           knownHostsFile: args.knownHostsFile,
           consoleFile: args.consoleFile,
           warm: args.warm,
+          ...(args.deadlineSeconds === undefined ? {} : { deadlineSeconds: args.deadlineSeconds }),
         },
         triggers: [args.domainId],
       },

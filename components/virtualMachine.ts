@@ -2,7 +2,7 @@ import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { type ShareMode, share } from "../lab/guest/cloudInit.ts";
 import type { Accelerator } from "../lab/hypervisor/accelerator.ts";
-import { domainXslt } from "../lab/hypervisor/domainXslt.ts";
+import { type BootLoader, domainXslt } from "../lab/hypervisor/domainXslt.ts";
 
 export interface VirtualMachineArgs {
   /** The domain's name in libvirt. */
@@ -11,9 +11,10 @@ export interface VirtualMachineArgs {
   /** Memory in MiB. */
   memoryMiB: pulumi.Input<number>;
   cpus: pulumi.Input<number>;
-  /** Kernel and initrd of the image, booted directly. */
-  kernel: pulumi.Input<string>;
-  initrd: pulumi.Input<string>;
+  /** Kernel and initrd of the image, booted directly; or the boot loader on the image's disk. */
+  boot:
+    | { kernel: pulumi.Input<string>; initrd: pulumi.Input<string> }
+    | { firmware: BootLoader["firmware"]; imageFolder: pulumi.Input<string> };
   /** Becomes vda. */
   rootVolumeId: pulumi.Input<string>;
   /** Becomes vdb. */
@@ -56,8 +57,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         memory: args.memoryMiB,
         vcpu: args.cpus,
         ...(args.accelerator === "kvm" ? { cpu: { mode: "host-passthrough" } } : {}),
-        kernel: args.kernel,
-        initrd: args.initrd,
+        ...("kernel" in args.boot ? args.boot : {}),
         // The cloud-init volume as a plain disk: a CD-ROM costs a slow ATA probe at every boot.
         disks: [args.rootVolumeId, args.testDiskId, args.cloudInitId].map((volumeId) => ({
           volumeId,
@@ -72,17 +72,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
           },
         ],
         xml: {
-          xslt: domainXslt({
-            kernelParameters: [
-              ...kernelParameters(args.accelerator, args.gdbPort !== undefined),
-              ...(args.kernelParameters ?? []),
-            ],
-            consoleFile: args.consoleFile,
-            controlSocket: args.controlSocket,
-            sshPort: args.sshPort,
-            gdbPort: args.gdbPort,
-            network: args.network,
-          }),
+          xslt: stylesheet(args),
         },
       },
       {
@@ -118,6 +108,27 @@ export class VirtualMachine extends pulumi.ComponentResource {
  * program that starts is translated anew, which takes it three times as long.
  */
 const emulated = ["no_timer_check", "norandmaps"];
+function stylesheet(args: VirtualMachineArgs): pulumi.Input<string> {
+  const { boot, accelerator, gdbPort } = args;
+  const settings = {
+    consoleFile: args.consoleFile,
+    controlSocket: args.controlSocket,
+    sshPort: args.sshPort,
+    gdbPort,
+    network: args.network,
+  };
+  if ("kernel" in boot) {
+    const own = kernelParameters(accelerator, gdbPort !== undefined);
+    return domainXslt({
+      ...settings,
+      kernelParameters: [...own, ...(args.kernelParameters ?? [])],
+    });
+  }
+  const { firmware } = boot;
+  return pulumi
+    .output(boot.imageFolder)
+    .apply((imageFolder) => domainXslt({ ...settings, loader: { firmware, imageFolder } }));
+}
 
 /** Kernel parameters: Documentation/admin-guide/kernel-parameters.txt. */
 function kernelParameters(accelerator: Accelerator, debugged: boolean): string[] {

@@ -6,17 +6,19 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hashSources } from "./build/sources.ts";
+import { checkText, type CloudImageSource } from "./config/cloudImages.ts";
 import { ConfigurationError } from "./config/errors.ts";
 import { controlSocket, domainNameOf, type Places, places, stackFolder } from "./config/places.ts";
 import type { RecipeName } from "./config/recipes.ts";
 import { thisHost } from "./config/thisHost.ts";
 import { parseStackConfig, type StackConfig } from "./config/stack.ts";
-import { type GuestFile, readGuestFiles } from "./guest/guestFiles.ts";
+import { type GuestFile, readGuestFiles, readKernelScript } from "./guest/guestFiles.ts";
 import { readUserData } from "./guest/userData.ts";
 import { type Accelerator, chooseAccelerator } from "./hypervisor/accelerator.ts";
 import { usesPrivateDaemon } from "./hypervisor/connection.ts";
 import { startDaemon } from "./hypervisor/daemon.ts";
 import { portFault } from "./hypervisor/portHolder.ts";
+import { sourceHash } from "./image/cloud/source.ts";
 import { kernelProblem } from "./image/kernelOffer.ts";
 import { hashRecipe, recipe } from "./image/recipe.ts";
 import { terminalProgress } from "./report/progress.ts";
@@ -25,8 +27,7 @@ import { everything, selectedSuites } from "./run/selection.ts";
 export interface StackPlan {
   readonly stack: string;
   readonly config: StackConfig;
-  readonly recipe: RecipeName;
-  readonly recipeHash: string;
+  readonly image: ImagePlan;
   readonly accelerator: Accelerator;
   /** The domain's name in libvirt, and its pool's. */
   readonly domainName: string;
@@ -36,6 +37,10 @@ export interface StackPlan {
   /** Whom vexlab logs in as. */
   readonly user: string;
   readonly guestFiles: readonly GuestFile[];
+  /** For a guest whose image was downloaded. */
+  readonly kernelScript?: GuestFile;
+  /** For the guest to get ready, when that takes longer than usual. */
+  readonly bootSeconds?: number;
   /** The text of the user's own cloud-config. */
   readonly userData?: string;
   /** Hash of the module's sources and manifest. */
@@ -45,6 +50,20 @@ export interface StackPlan {
   /** The last failed run's id; empty when none failed. */
   readonly lastFailure: string;
 }
+
+/** The image of a stack, and the hash of what decides it: another one is another image. */
+export type ImagePlan =
+  | { readonly recipe: RecipeName; readonly hash: string }
+  | {
+      readonly download: CloudImageSource;
+      readonly hash: string;
+      /** What it is checked by, in words. */
+      readonly checked: string;
+      readonly diskMiB: number;
+    };
+
+// An emulated guest takes many minutes to install a compiler.
+const installingBootSeconds = 2400;
 
 /**
  * The plan of a stack.
@@ -65,8 +84,7 @@ export async function planStack(
   return {
     stack,
     config,
-    recipe: config.recipe,
-    recipeHash: await hashRecipe(recipe(config.recipe)),
+    image: await imagePlan(config),
     accelerator,
     domainName,
     consoleFile: join(folder, "console.log"),
@@ -75,6 +93,9 @@ export async function planStack(
       : {}),
     user: "vexfs",
     guestFiles: await readGuestFiles(),
+    ...("download" in config.imageSource
+      ? { kernelScript: await readKernelScript(), bootSeconds: installingBootSeconds }
+      : {}),
     ...(config.userData === undefined
       ? {}
       : { userData: await readUserData(config.userData, where.checkout) }),
@@ -117,6 +138,14 @@ export function wantedSuites({ manifest, suites = [] }: StackConfig): string[] {
     const faults = error.faults.map((fault) => ({ ...fault, key: "vexlab:suites" }));
     throw new ConfigurationError(error.where, faults);
   }
+}
+
+async function imagePlan({ imageSource, diskMiB }: StackConfig): Promise<ImagePlan> {
+  if ("recipe" in imageSource)
+    return { ...imageSource, hash: await hashRecipe(recipe(imageSource.recipe)) };
+  const { download } = imageSource;
+  const hash = await sourceHash(download);
+  return { download, hash, checked: checkText(download.check), diskMiB };
 }
 
 async function checkPorts(

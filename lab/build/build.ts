@@ -98,7 +98,8 @@ function wantsSpace(error: unknown): boolean {
 
 /** The name of a result: sources, what of the manifest is built, image and place of the build. */
 function resultKey(request: BuildRequest, manifest: Manifest, sourceHash: string): string {
-  const parts = [sourceHash, manifest, request.image.id, request.builder.on];
+  const { image, builder } = request;
+  const parts = [sourceHash, manifest, image.id, image.kernelRelease, builder.on];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
 }
 

@@ -6,6 +6,7 @@ import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path/posix";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { formatDuration } from "../config/quantity.ts";
+import { kernelReleaseIn } from "../guest/kernelRelease.ts";
 import type { CommandOptions, CommandResult, GuestSession } from "../guest/session.ts";
 import { wantedArtefacts } from "./artefacts.ts";
 import { dkmsRecord } from "./dkms.ts";
@@ -15,6 +16,17 @@ import { buildEnvironment, buildHome, buildMount, buildSteps, stepFailed } from 
 
 /** The part of a guest session that a build needs. */
 export type BuildGuest = Pick<GuestSession, "run" | "uploadFolder" | "download">;
+
+/** The release of the kernel that a guest runs. @throws LabError */
+export async function runningKernel(guest: Pick<GuestSession, "run">): Promise<string> {
+  const { exitCode, stdout } = await guest.run(["uname", "-r"], { deadlineMs: 30_000 });
+  const release = stdout.trim();
+  if (exitCode === 0 && release !== "" && kernelReleaseIn(release) === release) return release;
+  throw new LabError(
+    `the guest does not say which kernel it runs: ${JSON.stringify(release.slice(0, 80))}`,
+    ExitCode.infrastructureFailed,
+  );
+}
 
 /** Builds in a guest as the session's user, who may sudo; the default deadline is 20 minutes. */
 export function guestBuilder(guest: BuildGuest, deadlineMs = 20 * 60_000): Builder {

@@ -1,7 +1,7 @@
 /** What a build is asked for, and what is known of it while it is under way. */
 import type { Manifest } from "../config/manifest.ts";
 import type { Places } from "../config/places.ts";
-import type { Image } from "../image/image.ts";
+import type { BuiltImage } from "../image/image.ts";
 import type { Progress } from "../report/progress.ts";
 import type { Builder } from "./builder.ts";
 
@@ -9,7 +9,8 @@ export interface BuildRequest {
   readonly stack: string;
   /** The user's source folder; it is only read. */
   readonly source: string;
-  readonly image: Pick<Image, "id" | "kernelRelease" | "kernelPackage">;
+  /** The kernel is the image's, or, for a build in a guest, the one that runs there. */
+  readonly image: Pick<BuiltImage, "id" | "kernelRelease" | "kernelPackage">;
   readonly builder: Builder;
   /** The suites that will run: tools that none of them needs are not built. All when undefined. */
   readonly suites?: readonly string[];

@@ -6,6 +6,7 @@ import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { z } from "zod";
 import { allowedAt } from "./allowed.ts";
+import { cloudImageOf, isCloudImage, type CloudImageSource } from "./cloudImages.ts";
 import { ConfigurationError, type Fault } from "./errors.ts";
 import { faultsOf } from "./faults.ts";
 import { readManifest, type Manifest } from "./manifest.ts";
@@ -51,8 +52,8 @@ export interface StackConfig extends Readonly<
     | ("userData" | "suites")
   >
 > {
-  /** What `image` and `kernel` mean together. */
-  readonly recipe: RecipeName;
+  /** What `image` and `kernel` mean together: what is built, or what is downloaded. */
+  readonly imageSource: { readonly recipe: RecipeName } | { readonly download: CloudImageSource };
   readonly kernel?: string;
   /** Words added to the kernel's command line. */
   readonly kernelParameters: readonly string[];
@@ -97,7 +98,7 @@ export async function parseStackConfig(
   const named = (key: string): string =>
     (Object.hasOwn(overridden, key) ? stackVariables[key as StackKey] : undefined) ??
     `${namespace}${key}`;
-  const document = { ...stackDefaults(host, given["mode"]), ...given, ...overridden };
+  const document = { ...stackDefaults(host, given), ...given, ...overridden };
   const parsed = stackSchema.safeParse(document);
   const faults = (
     parsed.success
@@ -113,10 +114,25 @@ export async function parseStackConfig(
     faults.push({ key: named(key), value: text[key] ?? "", problem, allowed });
   };
 
-  const recipe = await recipeOf(values, host.checkout, faults);
-  const missing = recipe === undefined ? undefined : await kernelProblem?.(recipe);
-  if (missing !== undefined)
-    faults.push({ key: named("kernel"), value: values.kernel ?? "distro", ...missing });
+  const imageSource = await imageSourceOf(values, host.checkout, faults);
+  if (imageSource !== undefined && "download" in imageSource) {
+    const { name = "this image" } = imageSource.download;
+    if (values.buildOn === "host")
+      fault("buildOn", `${name} has no root file system on the host to build in`, "guest");
+    if (values.kernelParameters !== undefined && values.kernelParameters.length > 0)
+      fault("kernelParameters", `${name} has its own boot loader`, "leave it out");
+    if (values.gdbPort !== undefined)
+      fault("gdbPort", `the kernel of ${name} lies at a random address`, "off");
+    if (imageSource.download.name !== undefined && values.network === "isolated")
+      fault("network", `${name} gets its kernel's headers and a compiler from the archive`, "nat");
+  } else {
+    if (values.firmware === "uefi")
+      fault("firmware", "this image has no boot loader: its kernel is started directly", "bios");
+    const missing =
+      imageSource === undefined ? undefined : await kernelProblem?.(imageSource.recipe);
+    if (missing !== undefined)
+      faults.push({ key: named("kernel"), value: values.kernel ?? "distro", ...missing });
+  }
 
   const isLocal = values.libvirtUri?.startsWith("qemu:///") ?? false;
   if (isLocal && values.memory !== undefined && values.memory > host.memoryMiB) {
@@ -158,7 +174,7 @@ export async function parseStackConfig(
   const userData = await checkedUserData(values.userData, host.checkout, (problem) =>
     fault("userData", problem, allowedAt(stackSchema, ["userData"]).text),
   );
-  if (faults.length > 0 || !parsed.success || manifest === undefined || recipe === undefined) {
+  if (faults.length > 0 || !parsed.success || manifest === undefined || imageSource === undefined) {
     throw new ConfigurationError(where, faults);
   }
   const { memory, diskSize, testDiskSize, kernel, kernelParameters, gdbPort, suites, ...rest } =
@@ -166,7 +182,7 @@ export async function parseStackConfig(
   return {
     ...rest,
     ...(suites === undefined ? {} : { suites }),
-    recipe,
+    imageSource,
     ...(kernel === undefined ? {} : { kernel }),
     kernelParameters: kernelParameters ?? [],
     memoryMiB: memory,
@@ -179,6 +195,49 @@ export async function parseStackConfig(
   };
 }
 
+/** What is booted; undefined, with its faults added, when the keys don't say. */
+async function imageSourceOf(
+  { image = "", kernel, imageVersion, imageDigest, imageKeyring, allowUnverified }: Partial<Values>,
+  checkout: string,
+  faults: Fault[],
+): Promise<StackConfig["imageSource"] | undefined> {
+  if (isCloudImage(image)) {
+    const keyring = imageKeyring === undefined ? undefined : resolve(checkout, imageKeyring);
+    const keys = { image, kernel, imageVersion, imageDigest, allowUnverified };
+    const source = cloudImageOf({ ...keys, imageKeyring: keyring });
+    if (keyring !== undefined && !(await isReadable(keyring)))
+      faults.push({
+        key: "vexlab:imageKeyring",
+        value: imageKeyring ?? "",
+        problem: `${keyring} cannot be read`,
+        allowed: "the path of a keyring",
+      });
+    if (!("check" in source)) {
+      faults.push(...source);
+      return undefined;
+    }
+    return { download: source };
+  }
+  const downloaded = { imageVersion, imageDigest, imageKeyring };
+  for (const [key, value] of Object.entries(downloaded))
+    if (value !== undefined)
+      faults.push({
+        key: `${namespace}${key}`,
+        value,
+        problem: `${image} is built here, not downloaded`,
+        allowed: "leave it out",
+      });
+  const recipe = await recipeOf({ image, kernel }, checkout, faults);
+  return recipe === undefined ? undefined : { recipe };
+}
+
+async function isReadable(file: string): Promise<boolean> {
+  return access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** The recipe by image, kernel and lock file; undefined, and a fault more, when there is none. */
 async function recipeOf(
   { image = "", kernel }: Partial<Values>,
@@ -187,7 +246,8 @@ async function recipeOf(
 ): Promise<RecipeName | undefined> {
   const recipe = recipeFor(image, kernel);
   if (typeof recipe !== "string") {
-    faults.push(recipe);
+    const names = allowedAt(stackSchema, ["image"]).text;
+    faults.push(recipe.key === "vexlab:image" ? { ...recipe, allowed: names } : recipe);
     return undefined;
   }
   try {

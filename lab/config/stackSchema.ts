@@ -8,6 +8,8 @@ import { z } from "zod";
 import { allow } from "./allowed.ts";
 import { formatSize, parseSize, sizeForm } from "./quantity.ts";
 import { panicModes } from "./panicMode.ts";
+import { addressForm, cloudImageNames, isCloudImage } from "./cloudImages.ts";
+import { digestForm } from "./digest.ts";
 import { kernelForms } from "./kernelChoice.ts";
 import { imageNames } from "./recipes.ts";
 
@@ -75,7 +77,27 @@ function parameterProblem(word: string): string | undefined {
 
 /** One key a line: the order of docs/configuration.md. */
 export const stackSchema = z.strictObject({
-  image: allow(imageNames.join(" or "), z.string()).describe("The image the guest boots."),
+  image: allow(
+    `${[...imageNames, ...cloudImageNames].join(" or ")}; or ${addressForm}`,
+    z.string(),
+  ).describe(
+    "The image the guest boots: one that vexlab builds, or one that is downloaded (docs/images.md).",
+  ),
+  imageVersion: allow("a build's number", z.string().optional()).describe(
+    "Which build of a distribution's image is downloaded.",
+  ),
+  imageDigest: allow(digestForm, z.string().optional()).describe(
+    "What a downloaded image is checked by.",
+  ),
+  imageKeyring: allow(
+    "the path of a keyring (binary, as gpgv reads it)",
+    z.string().min(1, "is empty").optional(),
+  ).describe("Or: keys of which one has signed the SHA256SUMS beside the image (SHA256SUMS.gpg)."),
+  allowUnverified: allow(
+    "true or false",
+    z.enum(["true", "false"], { error: "is neither" }).transform((value) => value === "true"),
+  ).describe("Whether an image may be booted that nothing was checked by."),
+  firmware: oneOf("bios", "uefi").describe("What starts the boot loader of a downloaded image."),
   kernel: allow(kernelForms, z.string().optional()).describe(
     "The guest's kernel, of those that the image's distribution has: `vexlab kernels` lists them ([kernels.md](kernels.md)).",
   ),
@@ -162,10 +184,12 @@ export const stackKeys = Object.keys(stackSchema.shape) as StackKey[];
 /** The defaults, as a user would write them; keys without one are off. */
 export function stackDefaults(
   host: Pick<Host, "cpus" | "memoryMiB">,
-  mode?: string,
+  given: Readonly<Partial<Record<StackKey, string>>> = {},
 ): Partial<Record<StackKey, string>> {
   return {
     image: "debian-12",
+    allowUnverified: "false",
+    firmware: "bios",
     memory: formatSize(Math.min(4 * gibibyte, largestDefaultMemory(host.memoryMiB))),
     cpus: String(Math.min(4, host.cpus)),
     sshPort: "2222",
@@ -173,13 +197,14 @@ export function stackDefaults(
     testDiskSize: "1G",
     source: "examples/vexfs",
     share: "readonly",
-    buildOn: "host",
+    // Of a downloaded image the host has no files to build with.
+    buildOn: isCloudImage(given.image ?? "") ? "guest" : "host",
     accelerator: "auto",
     gdbPort: "off",
     warm: "auto",
     mode: "interactive",
     // Nobody looks at the guest of a stack that ends with its tests.
-    panicOnOops: mode === "test" ? "always" : "forks",
+    panicOnOops: given.mode === "test" ? "always" : "forks",
     network: "isolated",
     libvirtUri: "qemu:///session",
     onFailure: "fail",

@@ -16,6 +16,7 @@ export type NotReadyKind =
   | "initramfs-shell"
   | "emergency-mode"
   | "powered-off"
+  | "kernel-packages"
   | "kernel-crash"
   | "out-of-memory"
   | "kernel-stall"
@@ -82,7 +83,7 @@ const signs: readonly Sign[] = [
   {
     kind: "no-boot-device",
     final: true,
-    pattern: /No bootable device|Boot failed: not a bootable disk/,
+    pattern: /No bootable (?:device|option)|Boot failed: not a bootable disk/,
     reason: () => "the firmware found nothing to boot",
   },
   {
@@ -90,6 +91,13 @@ const signs: readonly Sign[] = [
     final: true,
     pattern: /reboot: (?:Power down|System halted)/,
     reason: () => "the guest shut itself down",
+  },
+  {
+    // The words of guest/prepare-kernel.
+    kind: "kernel-packages",
+    final: false,
+    pattern: /vexlab-kernel failed: (.+)/,
+    reason: (match) => match[1] ?? "",
   },
   {
     kind: "kernel-crash",

@@ -32,7 +32,11 @@ key() { echo "${hostKeyWord} $(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.p
 finished=/run/cloud-init/result.json
 until [ -s /run/sshd.pid ] || [ -s $finished ]; do sleep 0.5; done
 say "$(key)"
-ended() { systemctl -q is-active cloud-final.service || systemctl -q is-failed cloud-final.service; }
+ended() {
+  # prepare-kernel is about to reboot.
+  [ ! -e /run/vexlab-rebooting ] || return
+  systemctl -q is-active cloud-final.service || systemctl -q is-failed cloud-final.service
+}
 polls=0
 until [ -s $finished ]; do
   sleep 0.5

@@ -35,6 +35,8 @@ export interface CloudInitSettings {
   readonly shareMode: ShareMode;
   /** See readGuestFiles. */
   readonly files: readonly GuestFile[];
+  /** What installs the kernel's headers at a boot; undefined: the image has them. */
+  readonly kernelScript?: GuestFile;
   /** The user's own cloud-config (`vexlab:userData`), merged over ours. */
   readonly userData?: string;
 }
@@ -133,12 +135,14 @@ function cloudConfig(guest: CloudInitSettings): Record<string, unknown> {
       // The power button's input device, by which logind shuts down: nothing else would load it.
       ["sh", "-c", "modprobe --quiet evdev || true"],
     ],
-    write_files: guest.files.map(({ path, permissions, content }) => ({
-      path,
-      permissions,
-      encoding: "gz+b64",
-      content: packed(content),
-    })),
+    write_files: [...guest.files, ...(guest.kernelScript ? [guest.kernelScript] : [])].map(
+      ({ path, permissions, content }) => ({
+        path,
+        permissions,
+        encoding: "gz+b64",
+        content: packed(content),
+      }),
+    ),
     runcmd: [
       ["install", "-d", "-o", guest.user, "-g", guest.user, guestStateFolder],
       // The control channel. Without the port the agent waits for it; nothing waits for the agent.

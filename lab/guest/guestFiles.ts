@@ -49,6 +49,15 @@ const files = [
   { source: "profile.sh", path: "/etc/profile.d/vexlab.sh", permissions: "0644" },
 ];
 
+/** What a guest needs that boots an image which vexlab didn't build; cloud-init runs it at each boot. */
+export async function readKernelScript(checkout: string = places().checkout): Promise<GuestFile> {
+  return {
+    path: "/var/lib/cloud/scripts/per-boot/vexlab-kernel",
+    permissions: "0755",
+    content: await readFile(join(checkout, "guest", "prepare-kernel"), "utf8"),
+  };
+}
+
 /** What the folder `guest/` of the checkout puts into each guest. */
 export function readGuestFiles(checkout: string = places().checkout): Promise<GuestFile[]> {
   return Promise.all(

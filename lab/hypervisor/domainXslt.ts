@@ -9,8 +9,10 @@
 import { create } from "xmlbuilder2";
 
 export interface DomainXsltSettings {
-  /** The kernel's command line, word by word. */
-  readonly kernelParameters: readonly string[];
+  /** The command line of a kernel that is booted directly, word by word. */
+  readonly kernelParameters?: readonly string[] | undefined;
+  /** For a disk that boots by itself instead. */
+  readonly loader?: BootLoader | undefined;
   /** The file on the host that gets the serial console from the first byte. */
   readonly consoleFile: string;
   /** The host's side of the channel to vexlab's agent in the guest; undefined: no channel. */
@@ -22,6 +24,23 @@ export interface DomainXsltSettings {
   /** The port of 127.0.0.1 where QEMU's gdb stub listens; undefined: no stub. */
   readonly gdbPort?: number | undefined;
 }
+
+/** What boots a disk by its own boot loader. */
+export interface BootLoader {
+  readonly firmware: "bios" | "uefi";
+  /** The image's folder: without a kernel in the definition nothing else tells which it is. */
+  readonly imageFolder: string;
+}
+
+/**
+ * UEFI as one read-only file, whose variables live in memory: no file of a guest's own that snapshots,
+ * forks and `destroy` would have to know of. What is booted is EFI/BOOT/BOOTX64.EFI, as in all images
+ * that are made for machines that they have never seen (UEFI specification, 3.5.1.1).
+ */
+export const UEFI_FIRMWARE = "/usr/share/ovmf/OVMF.fd";
+
+/** The namespace of what a definition says for us. */
+export const METADATA = "https://vexlab.invalid/domain";
 
 const XSL = "http://www.w3.org/1999/XSL/Transform";
 const QEMU = "http://libvirt.org/schemas/domain/qemu/1.0";
@@ -59,7 +78,10 @@ export function domainXslt(settings: DomainXsltSettings): string {
 
   const os = sheet.ele(XSL, "xsl:template", { match: "/domain/os" }).ele(XSL, "xsl:copy");
   os.ele(XSL, "xsl:apply-templates", { select: "@*|node()" });
-  os.ele("cmdline").txt(settings.kernelParameters.join(" "));
+  if (settings.kernelParameters !== undefined)
+    os.ele("cmdline").txt(settings.kernelParameters.join(" "));
+  if (settings.loader?.firmware === "uefi")
+    os.ele("loader", { readonly: "yes", type: "rom" }).txt(UEFI_FIRMWARE);
 
   const devices = sheet.ele(XSL, "xsl:template", { match: "/domain/devices" }).ele(XSL, "xsl:copy");
   devices.ele(XSL, "xsl:apply-templates", { select: "@*|node()" });
@@ -76,6 +98,8 @@ export function domainXslt(settings: DomainXsltSettings): string {
   const domain = sheet.ele(XSL, "xsl:template", { match: "/domain" }).ele(XSL, "xsl:copy");
   domain.ele(XSL, "xsl:apply-templates", { select: "@*|node()" });
   domain.ele("on_crash").txt("preserve");
+  if (settings.loader !== undefined)
+    domain.ele("metadata").ele(METADATA, "vexlab:image", { folder: settings.loader.imageFolder });
   const commandLine = domain.ele(QEMU, "qemu:commandline");
   for (const word of qemuArguments(settings)) commandLine.ele(QEMU, "qemu:arg", { value: word });
 

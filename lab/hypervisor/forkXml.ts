@@ -10,6 +10,7 @@
  * (qemu:commandline); QEMU's invocation manual, -object memory-backend-file and -incoming; QEMU's
  * docs/devel/migration (x-ignore-shared).
  */
+import { dirname } from "node:path";
 import { create } from "xmlbuilder2";
 
 /** The files and names of one domain of a warm image. */
@@ -40,8 +41,8 @@ type Builder = ReturnType<typeof create>;
 export interface DefinitionFacts {
   readonly name: string;
   readonly uuid: string;
-  /** The kernel that is booted, on the host. */
-  readonly kernel: string;
+  /** The folder of the image that is booted. */
+  readonly imageFolder: string;
   /** The program of QEMU. */
   readonly emulator: string;
   readonly memoryBytes: number;
@@ -72,7 +73,7 @@ export function readDefinition(definition: string): DefinitionFacts {
   return {
     name: textOf(required(root, "name")),
     uuid: textOf(required(root, "uuid")),
-    kernel: textOf(required(required(root, "os"), "kernel")),
+    imageFolder: imageFolderOf(root),
     emulator: textOf(required(required(root, "devices"), "emulator")),
     memoryBytes: bytes,
     ...(sshPort === undefined ? {} : { sshPort: Number(sshPort) }),
@@ -125,7 +126,8 @@ export function topologyOf(definition: string): string {
   const root = create(definition).root();
   for (const name of ["name", "uuid"]) required(root, name).remove();
   const os = required(root, "os");
-  for (const name of ["kernel", "initrd"]) required(os, name).remove();
+  for (const name of ["kernel", "initrd"]) for (const file of all(os, name)) file.remove();
+  for (const metadata of all(root, "metadata")) metadata.remove();
   const devices = required(root, "devices");
   for (const kind of ["disk", "serial", "console", "channel", "filesystem"])
     for (const device of all(devices, kind)) required(device, "source").remove();
@@ -146,6 +148,15 @@ function placeDisk(disk: Builder, disks: Readonly<Record<string, string>>): void
   const source = required(disk, "source");
   for (const name of ["pool", "volume"]) source.removeAtt(name);
   source.att("file", file);
+}
+
+/** Beside the kernel that is booted directly, or as the definition says (domainXslt.ts). */
+function imageFolderOf(root: Builder): string {
+  const kernel = all(required(root, "os"), "kernel")[0];
+  if (kernel !== undefined) return dirname(textOf(kernel));
+  const folder = attribute(required(required(root, "metadata"), "vexlab:image"), "folder");
+  if (folder === undefined) throw new Error("the domain's definition names no image");
+  return folder;
 }
 
 /** QEMU's words with these ports and no others. */

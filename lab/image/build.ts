@@ -212,8 +212,8 @@ function checkKernel(one: Recipe, release: string): void {
   );
 }
 
-/** What the build's folder becomes, and whether the same image was here already. */
-async function finish(manifest: Manifest, work: string, cache?: string): Promise<void> {
+/** Gives the folder of an image its name, unless the same image is here already. */
+export async function keepImage(manifest: Manifest, work: string, cache?: string): Promise<void> {
   const target = imageFolder(manifest.id, cache);
   const existing = await readManifest(manifest.id, cache).catch(() => undefined);
   if (existing && (await verifyFiles(existing, "all", cache)).length === 0) return;
@@ -295,7 +295,7 @@ export async function buildImage(
         ExitCode.infrastructureFailed,
         "Try again.",
       );
-    await phase(progress, "to disk", () => finish(manifest, work, cache));
+    await phase(progress, "to disk", () => keepImage(manifest, work, cache));
     return manifest;
   } finally {
     await removeFolders([work]);

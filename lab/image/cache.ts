@@ -42,13 +42,16 @@ export const manifestSchema = z.object({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   recipe: z.string(),
   recipeHash: z.string(),
-  kernelRelease: z.string().min(1),
+  /** Undefined when the image's own boot loader decides it. */
+  kernelRelease: z.string().min(1).optional(),
   kernelPackage: kernelPackageSchema.optional(),
   created: z.string(),
   packages: z.record(z.string(), z.string()),
   files: z.record(z.string(), z.object({ sha256: z.string().length(64), bytes: z.number() })),
-  /** Of the names, kinds, modes and sizes of everything in the sysroot (verify.ts). */
-  sysrootDigest: z.string().length(64),
+  /** Of the names, kinds, modes and sizes of everything in the sysroot (verify.ts), if it has one. */
+  sysrootDigest: z.string().length(64).optional(),
+  /** Where it was downloaded from, and the digest that it was checked by. */
+  source: z.object({ url: z.string(), digest: z.string().optional() }).optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
@@ -84,11 +87,17 @@ export function asImage(manifest: Manifest, cache?: string): Image {
     recipe: manifest.recipe,
     folder,
     rootDisk: join(folder, fileNames.rootDisk),
-    kernel: join(folder, fileNames.kernel),
-    initrd: join(folder, fileNames.initrd),
-    sysroot: join(folder, fileNames.sysroot),
-    kernelRelease: manifest.kernelRelease,
+    // What a downloaded image boots is in its disk.
+    ...(manifest.kernelRelease === undefined
+      ? {}
+      : {
+          kernel: join(folder, fileNames.kernel),
+          initrd: join(folder, fileNames.initrd),
+          sysroot: join(folder, fileNames.sysroot),
+          kernelRelease: manifest.kernelRelease,
+        }),
     ...(manifest.kernelPackage === undefined ? {} : { kernelPackage: manifest.kernelPackage }),
+    ...(manifest.source && { source: manifest.source }),
     packages: manifest.packages,
     files: manifest.files,
   };

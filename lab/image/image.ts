@@ -28,20 +28,47 @@ export interface Image {
   readonly recipe: string;
   /** Absolute path of its folder; the paths below are absolute too. */
   readonly folder: string;
-  /** qcow2, one ext4 file system labelled `vexlab-root` without a partition table. */
+  /**
+   * qcow2. Of an image that is built: one ext4 file system labelled `vexlab-root` without a partition
+   * table. Of one that was downloaded: a disk that boots by itself.
+   */
   readonly rootDisk: string;
-  readonly kernel: string;
-  readonly initrd: string;
+  /** These four are undefined for an image that was downloaded. */
+  readonly kernel?: string;
+  readonly initrd?: string;
   /** The same root file system as a folder of the calling user, for building modules. */
-  readonly sysroot: string;
+  readonly sysroot?: string;
   /** What `uname -r` says in the guest. */
-  readonly kernelRelease: string;
+  readonly kernelRelease?: string;
   /** Where the kernel is from; undefined where it is no package of the distribution. */
   readonly kernelPackage?: KernelPackage;
+  /** Where it was downloaded from, and the digest that it was checked by. */
+  readonly source?: { readonly url: string; readonly digest?: string | undefined };
   /** Version by package name. */
   readonly packages: Readonly<Record<string, string>>;
   /** By name relative to `folder`. */
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
+}
+
+/** An image that vexlab built: what boots, and what modules are built with, are files of the host. */
+export type BuiltImage = Image &
+  Required<Pick<Image, "kernel" | "initrd" | "sysroot" | "kernelRelease">>;
+
+/** @throws LabError for an image that was downloaded */
+export function builtImage(image: Image): BuiltImage {
+  const { kernel, initrd, sysroot, kernelRelease } = image;
+  if (
+    kernel !== undefined &&
+    initrd !== undefined &&
+    sysroot !== undefined &&
+    kernelRelease !== undefined
+  )
+    return { ...image, kernel, initrd, sysroot, kernelRelease };
+  throw new LabError(
+    `image ${image.id} was downloaded: there is no kernel and no root file system of it on the host`,
+    ExitCode.usage,
+    "Build in the guest (vexlab:buildOn guest), or use an image that vexlab builds, such as debian-12.",
+  );
 }
 
 /** An image is gone or not what its build wrote: nothing that lies over it can be trusted. */
@@ -64,7 +91,11 @@ export interface EnsureOptions {
 // A cold build takes a few minutes; under heavy load and a slow mirror many times that.
 const buildDeadlineSeconds = 3600;
 
-async function findImage(
+/**
+ * The image that a recipe or source has led to; undefined when it is not here, or damaged.
+ * @throws DamagedImage when stacks use a damaged one
+ */
+export async function findImage(
   recipeHash: string,
   progress: Progress,
   cache: string | undefined,
@@ -99,7 +130,7 @@ export async function ensureImage(
   name: string,
   progress: Progress,
   options: EnsureOptions = {},
-): Promise<Image> {
+): Promise<BuiltImage> {
   const { cache, signal } = options;
   if (!isRecipeName(name))
     throw new LabError(
@@ -111,7 +142,7 @@ export async function ensureImage(
   const hash = await hashRecipe(one);
   if (!options.refresh) {
     const found = await findImage(hash, progress, cache);
-    if (found) return found;
+    if (found) return builtImage(found);
   }
 
   await makeCache(cache);
@@ -130,7 +161,7 @@ export async function ensureImage(
     // Whoever was waited for has built it.
     if (!options.refresh || waiting.happened) {
       const found = await findImage(hash, progress, cache);
-      if (found) return found;
+      if (found) return builtImage(found);
     }
     // With the lock held, no build of this recipe is under way: these were killed.
     await removeFolders(await unfinishedBuilds(name, cache));
@@ -140,7 +171,7 @@ export async function ensureImage(
       await verifyFiles(manifest, "changed", cache);
       await writePointer(hash, manifest.id, cache);
       step.done(manifest.id);
-      return asImage(manifest, cache);
+      return builtImage(asImage(manifest, cache));
     } catch (error) {
       step.failed();
       throw error;

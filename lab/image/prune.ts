@@ -39,7 +39,7 @@ export interface PruneOptions {
 
 /** The slug of the recipe of an image id or of an unfinished build's folder name. */
 function recipeOfFolder(name: string): string {
-  const unfinished = /^\.building-([^.]+)\./.exec(name)?.[1];
+  const unfinished = /^\.building-(.+)\.[^.]+$/.exec(name)?.[1];
   return unfinished ?? name.replace(/-[0-9a-f]{12}$/, "");
 }
 

@@ -7,7 +7,7 @@ import pLimit from "p-limit";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { PanicMode } from "../config/panicMode.ts";
 import { watchForCrash } from "../hypervisor/crashWatch.ts";
-import { openImage } from "../image/image.ts";
+import { builtImage, openImage } from "../image/image.ts";
 import type { LogFile } from "../report/log.ts";
 import { Phases } from "../report/phases.ts";
 import { named, type Progress } from "../report/progress.ts";
@@ -225,7 +225,7 @@ function decoder(
   const { folder, imageId } = build;
   return async (traces) => {
     try {
-      const { sysroot } = await openImage(imageId);
+      const { sysroot } = builtImage(await openImage(imageId));
       return await decodeCrashes(traces, { folder, modules, sysroot }, log);
     } catch (error) {
       if (!(error instanceof LabError)) throw error;

@@ -39,7 +39,8 @@ export async function loadModules(
 /** With what a person has to know of an error number, who did not write the module. */
 function explained(said: string): string {
   // ENODEV is what a driver's init ends with that looks for its device by itself.
-  if (/: No such device$/.test(said)) return `${said} (ENODEV: it found no device of its own in the guest)`;
+  if (/: No such device$/.test(said))
+    return `${said} (ENODEV: it found no device of its own in the guest)`;
   return said;
 }
 

@@ -73,8 +73,7 @@ export async function describeStack(guest: StackGuest): Promise<StackDefinition>
       "the domain has no channel to vexlab's agent",
       ExitCode.infrastructureFailed,
     );
-  const { kernel, emulator, name } = readDefinition(definition);
-  const image = dirname(kernel);
+  const { imageFolder: image, emulator, name } = readDefinition(definition);
   const disk = (file: string): string => join(stackFolder, "pool", file);
   const [documents, rootBytes, testBytes, version, changed, libvirt] = await Promise.all([
     readDocuments(disk(diskNames.cloudInit)),
@@ -109,7 +108,7 @@ export async function imageOf({
   domain,
 }: Pick<StackGuest, "libvirtUri" | "domain">): Promise<Image> {
   const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
-  const folder = dirname(readDefinition(definition).kernel);
+  const folder = readDefinition(definition).imageFolder;
   // In the cache that the stack was made with.
   return openImage(basename(folder), dirname(dirname(folder)));
 }

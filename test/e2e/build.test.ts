@@ -17,7 +17,7 @@ import { hostBuilder } from "../../lab/build/hostBuild.ts";
 import type { BuildResult } from "../../lab/build/result.ts";
 import { ExitCode } from "../../lab/config/errors.ts";
 import { processIds } from "../../lab/hypervisor/processes.ts";
-import { ensureImage, type Image } from "../../lab/image/image.ts";
+import { ensureImage, type BuiltImage } from "../../lab/image/image.ts";
 import { silentProgress, terminalProgress } from "../../lab/report/progress.ts";
 
 const hello = `
@@ -29,7 +29,7 @@ module_exit(hello_exit);
 MODULE_LICENSE("GPL");
 `;
 
-let image: Image;
+let image: BuiltImage;
 let server: Server;
 let source = "";
 let state = "";

@@ -21,6 +21,7 @@ import { readGuestRecord } from "../../lab/guest/record.ts";
 import { waitForGuest } from "../../lab/guest/wait.ts";
 import { terminalProgress, type Progress } from "../../lab/report/progress.ts";
 import { forkBase, startSibling, type ForkBase } from "../../lab/warm/sibling.ts";
+import { builtImage } from "../../lab/image/image.ts";
 import { imageOf } from "../../lab/warm/stackGuest.ts";
 import { recordings, type Recording } from "./recordings.ts";
 
@@ -51,7 +52,7 @@ async function record(name: string, names: readonly string[], progress: Progress
   const isWanted = (each: string): boolean => names.length === 0 || names.includes(each);
 
   const guest = await knownGuest(name);
-  const image = await imageOf(guest);
+  const image = builtImage(await imageOf(guest));
   const source = join(places().checkout, "test", "faults");
   const build = await buildModule(
     { stack: name, source, image, suites: [], builder: hostBuilder(image.sysroot) },

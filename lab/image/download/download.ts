@@ -15,9 +15,10 @@ import { EnvHttpProxyAgent, type Dispatcher } from "undici";
 import writeFileAtomic from "write-file-atomic";
 import { z } from "zod";
 import { cannotWrite, freeBytes, isDiskFull } from "../../config/diskSpace.ts";
+import { digestText, type Digest } from "../../config/digest.ts";
 import { ExitCode, LabError } from "../../config/errors.ts";
 import { formatDuration, type Progress } from "../../report/progress.ts";
-import { digestOf, digestText, type Digest } from "./digest.ts";
+import { digestOf } from "./digest.ts";
 import { transfer, TransferError, type Part, type TransferDeadlines } from "./transfer.ts";
 
 export interface DownloadDeadlines extends TransferDeadlines {

@@ -59,8 +59,7 @@ const machineArgs = {
   accelerator: "tcg",
   memoryMiB: 2048,
   cpus: 2,
-  kernel: "/cache/vmlinuz",
-  initrd: "/cache/initrd",
+  boot: { kernel: "/cache/vmlinuz", initrd: "/cache/initrd" },
   rootVolumeId: "/pool/root.qcow2",
   testDiskId: "/pool/test.qcow2",
   cloudInitId: "/pool/cloud-init.img",
@@ -72,13 +71,13 @@ const machineArgs = {
 } as const;
 
 describe("CloudImage", () => {
-  const args = { recipe: "debian-12", recipeHash: "h1", stack: "unit" } as const;
+  const args = { image: { recipe: "debian-12", hash: "h1" }, stack: "unit" } as const;
 
   test("gives the files that the verb reports", async () => {
     const image = new CloudImage("image", args);
     expect(await valueOf(image.imageId)).toBe("debian-12-abc");
     expect(await valueOf(image.rootDisk)).toBe("/cache/root.qcow2");
-    expect(await valueOf(image.kernelRelease)).toBe("6.1.0-1-amd64");
+    expect(await valueOf(image.direct?.kernel ?? image.rootDisk)).toBe("/cache/vmlinuz");
   });
 
   test("depends on the recipe only, never on what the cache holds", async () => {
@@ -281,7 +280,9 @@ describe("ModuleTest", () => {
 });
 
 test("no command resource hands anything to a shell", async () => {
-  await valueOf(new CloudImage("i", { recipe: "debian-12", recipeHash: "h", stack: "u" }).imageId);
+  await valueOf(
+    new CloudImage("i", { image: { recipe: "debian-12", hash: "h" }, stack: "u" }).imageId,
+  );
   await valueOf(new StackFolder("folder", { stack: "u; rm -rf ~" }).folder);
   for (const { inputs } of declared.filter(({ type }) => type === COMMAND)) {
     expect((inputs["interpreter"] as string[])[0]).toBe("scripts/vexlab");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ExitCode, LabError } from "../../../../../lab/config/errors.ts";
-import type { Digest } from "../../../../../lab/image/download/digest.ts";
+import type { Digest } from "../../../../../lab/config/digest.ts";
 import {
   download,
   usualDeadlines,
