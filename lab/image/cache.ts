@@ -5,6 +5,7 @@
  *     images/<id>/verified.json    what its files looked like when their checksums were last right
  *     images/<id>.users/           a file for each stack that uses it
  *     images/.building-<recipe>.*  under way, or left by a build that was killed
+ *     downloads/<name>/            what has come of images that are being downloaded
  *     recipes/<recipe hash>.json   the image that a recipe last made
  *     recipes/<recipe>.lock        held while the recipe is built
  *
@@ -24,6 +25,7 @@ import { kernelPackageSchema } from "./kernelPackage.ts";
 
 export const imagesFolder = (cache: string = places().cache): string => join(cache, "images");
 export const imageFolder = (id: string, cache?: string): string => join(imagesFolder(cache), id);
+export const downloadsFolder = (cache: string = places().cache): string => join(cache, "downloads");
 export const recipesFolder = (cache: string = places().cache): string => join(cache, "recipes");
 export const recipeLock = (recipe: string, cache?: string): string =>
   join(recipesFolder(cache), `${recipeSlug(recipe)}.lock`);

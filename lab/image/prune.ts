@@ -7,6 +7,7 @@ import { isRecipeName, recipeSlug } from "../config/recipes.ts";
 import type { Progress } from "../report/progress.ts";
 import {
   buildingPrefix,
+  downloadsFolder,
   imageFolder,
   imageIds,
   imagesFolder,
@@ -103,6 +104,10 @@ export async function pruneImages(
       for (const [hash, target] of pointed)
         if (target === id) await rm(join(recipesFolder(cache), `${hash}.json`), { force: true });
       removed.push(id);
+    }
+    for (const name of await readdir(downloadsFolder(cache)).catch(() => [])) {
+      if (!(await locked(name))) continue;
+      await rm(join(downloadsFolder(cache), name), { recursive: true, force: true });
     }
     await removeOrphanedHolders(cache);
   } finally {

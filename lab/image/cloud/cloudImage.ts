@@ -14,12 +14,12 @@ import { checkText, type CloudImageSource } from "../../config/cloudImages.ts";
 import { digestText, digestInList, parseDigest, type Digest } from "../../config/digest.ts";
 import { ExitCode, LabError } from "../../config/errors.ts";
 import { formatSize } from "../../config/quantity.ts";
-import { places } from "../../config/places.ts";
 import type { Progress } from "../../report/progress.ts";
 import { keepImage } from "../build.ts";
 import {
   asImage,
   buildingPrefix,
+  downloadsFolder,
   fileNames,
   imagesFolder,
   makeCache,
@@ -59,8 +59,6 @@ const maxImageBytes = 32 * 2 ** 30;
 const maxListBytes = mebibyte;
 const convertMs = 30 * 60_000;
 const mirrorVariable = "VEXLAB_IMAGE_MIRROR";
-
-export const downloadsFolder = (cache: string = places().cache): string => join(cache, "downloads");
 
 /**
  * The image of a source: checked and returned when it is here, else downloaded, or waited for when
