@@ -19,6 +19,8 @@ export const systemPackages: Readonly<Record<string, string>> = {
   genisoimage: "the provider makes cloud-init disks with mkisofs",
   xsltproc: "the provider changes domain definitions with it",
   mmdebstrap: "image builds",
+  gpgv: "the signatures of what images are downloaded by",
+  ovmf: "UEFI for images that are downloaded",
   "debian-archive-keyring": "the signatures of what images are built from",
   uidmap: "image builds without root",
   e2fsprogs: "file systems of images",
@@ -33,6 +35,8 @@ export const systemPackages: Readonly<Record<string, string>> = {
 export const lintPackages: Readonly<Record<string, string>> = {
   shellcheck: "checks of shell scripts",
   binutils: "modules' symbols (nm)",
+  gpg: "signatures of images that tests make",
+  openssl: "certificates of the tests' own server",
 };
 
 /**

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CloudImage } from "../../../components/cloudImage.ts";
 import { CloudInitDisk } from "../../../components/cloudInitDisk.ts";
 import { GuestReady } from "../../../components/guestReady.ts";
@@ -12,6 +12,7 @@ import { StackFolder } from "../../../components/stackFolder.ts";
 import { StoragePool } from "../../../components/storagePool.ts";
 import { TestDisk } from "../../../components/testDisk.ts";
 import { VirtualMachine } from "../../../components/virtualMachine.ts";
+import { checkText, type CloudImageCheck } from "../../../lab/config/cloudImages.ts";
 import { type Declared, mockEngine, only, valueOf, verbInputOf } from "./mocks.ts";
 
 const COMMAND = "command:local:Command";
@@ -85,6 +86,49 @@ describe("CloudImage", () => {
     const command = only(declared, COMMAND);
     expect(command.inputs["triggers"]).toEqual(["h1"]);
     expect(verbInputOf(command)).toEqual({ recipe: "debian-12", stack: "unit" });
+  });
+});
+
+describe("an image that is downloaded", () => {
+  const urls = ["https://host/x.qcow2"];
+  const source = (check: CloudImageCheck) => ({
+    ...{ stack: "unit", image: { download: { urls, check }, hash: "h2", diskMiB: 4096 } },
+  });
+  const declare = async (check: CloudImageCheck): Promise<CloudImage> => {
+    const { image, stack } = source(check);
+    const made = new CloudImage("image", { stack, image: { ...image, checked: checkText(check) } });
+    await valueOf(made.imageId);
+    return made;
+  };
+
+  test("says in the preview that nothing checks it", async () => {
+    const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+    const image = await declare({ by: "nothing" });
+    expect(image.direct).toBeUndefined();
+    expect(verbInputOf(only(declared, COMMAND))).toMatchObject({
+      checked: "NOT VERIFIED (vexlab:allowUnverified)",
+    });
+    const [told] = warn.mock.calls[0] ?? [];
+    expect(told).toMatch(/https:\/\/host\/x\.qcow2 is NOT VERIFIED: vexlab:allowUnverified is set/);
+    warn.mockRestore();
+  });
+
+  test("has no warning when something does", async () => {
+    const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+    await declare({ by: "digest", digest: "sha256:00" });
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+    expect(only(declared, COMMAND).inputs["triggers"]).toEqual(["h2"]);
+  });
+
+  test("boots by its own boot loader", async () => {
+    const boot = { firmware: "uefi", imageFolder: "/cache/images/x" } as const;
+    await valueOf(new VirtualMachine("machine", { ...machineArgs, boot }).domainId);
+    const { inputs } = only(declared, DOMAIN);
+    expect([inputs["kernel"], inputs["initrd"]]).toEqual([undefined, undefined]);
+    const { xslt } = inputs["xml"] as { xslt: string };
+    expect(xslt).toMatch(/OVMF\.fd[^]*\/cache\/images\/x/);
+    expect(xslt).not.toContain("cmdline");
   });
 });
 

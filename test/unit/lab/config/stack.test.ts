@@ -51,7 +51,7 @@ describe("a right configuration", () => {
   it("is complete without any key", async () => {
     expect(await parseWith({})).toMatchObject({
       image: "debian-12",
-      recipe: "debian-12",
+      imageSource: { recipe: "debian-12" },
       memoryMiB: 4096,
       cpus: 4,
       sshPort: 2222,
@@ -82,7 +82,7 @@ describe("a right configuration", () => {
   it("chooses the recipe by the kernel", async () => {
     const config = await parseWith({ kernel: "6.12", gdbPort: "1234", userData: "a-file" });
     expect(config).toMatchObject({
-      recipe: "debian-12-backports",
+      imageSource: { recipe: "debian-12-backports" },
       gdbPort: 1234,
       userData: join(checkout, "a-file"),
     });
@@ -227,6 +227,64 @@ describe("a source folder and another user", () => {
     } finally {
       await chmod(checkout, 0o755);
     }
+  });
+});
+
+describe("an image that is downloaded", () => {
+  const digest = "ab".repeat(32);
+  const own = { image: "https://host/x.qcow2", imageDigest: digest };
+
+  it("is built for in the guest", async () => {
+    const config = await parseWith(own);
+    expect(config).toMatchObject({ buildOn: "guest", firmware: "bios", allowUnverified: false });
+    expect(config.imageSource).toEqual({
+      download: {
+        urls: ["https://host/x.qcow2"],
+        check: { by: "digest", digest: `sha256:${digest}` },
+      },
+    });
+  });
+
+  it("of a distribution needs the network, for the headers of its kernel", async () => {
+    const image = "ubuntu-24.04";
+    expect(await faultsOf({ image })).toMatchObject([{ key: "vexlab:network", allowed: "nat" }]);
+    const config = await parseWith({ image, network: "nat", firmware: "uefi" });
+    expect(config.imageSource).toMatchObject({ download: { name: image } });
+  });
+
+  it("takes nothing that only a directly booted kernel has, and tells all of it", async () => {
+    const direct = { buildOn: "host", kernelParameters: "debug", gdbPort: "1234" };
+    expect((await faultsOf({ ...own, ...direct })).map(({ key }) => key)).toEqual([
+      "vexlab:buildOn",
+      "vexlab:kernelParameters",
+      "vexlab:gdbPort",
+    ]);
+    const { image } = own;
+    const others = { image, kernel: "6.12", imageKeyring: "no-such-file" };
+    expect((await faultsOf(others)).map(({ key }) => key)).toEqual([
+      "vexlab:imageKeyring",
+      "vexlab:kernel",
+    ]);
+  });
+
+  it("is not booted when nothing checks it", async () => {
+    const { image } = own;
+    expect(await faultsOf({ image })).toMatchObject([{ key: "vexlab:imageDigest" }]);
+    const config = await parseWith({ image, allowUnverified: "true" });
+    expect(config.imageSource).toMatchObject({ download: { check: { by: "nothing" } } });
+    expect(await faultsOf({ image, allowUnverified: "yes" })).toMatchObject([
+      { key: "vexlab:allowUnverified" },
+      { key: "vexlab:imageDigest" },
+    ]);
+  });
+
+  it("is what these keys are for, and no other", async () => {
+    const faults = await faultsOf({ imageDigest: digest, imageVersion: "1", firmware: "uefi" });
+    expect(faults.map(({ key }) => key)).toEqual([
+      "vexlab:imageVersion",
+      "vexlab:imageDigest",
+      "vexlab:firmware",
+    ]);
   });
 });
 

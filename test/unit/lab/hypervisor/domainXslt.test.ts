@@ -47,6 +47,18 @@ test("a debugged guest on an open network", () => {
   expect(domain).toContain("tcp:127.0.0.1:1234");
 });
 
+test("a guest that boots by its own boot loader", () => {
+  const { kernelParameters: _, ...others } = settings;
+  const loader = { firmware: "uefi", imageFolder: "/cache/images/a & b" } as const;
+  const own = providersDomain.replace("<kernel>/cache/vmlinuz</kernel>", "");
+  const domain = transform(domainXslt({ ...others, loader }), own);
+  expect(domain).toMatch(/<loader readonly="yes" type="rom">\/usr\/share\/ovmf\/OVMF.fd</);
+  expect(domain).toContain('folder="/cache/images/a &amp; b"');
+  expect(domain).not.toContain("cmdline>");
+  const bios = domainXslt({ ...others, loader: { ...loader, firmware: "bios" } });
+  expect(transform(bios, own)).not.toContain("loader");
+});
+
 test("everything listens on 127.0.0.1 only", () => {
   const domain = transform(domainXslt({ ...settings, gdbPort: 1234 }), providersDomain);
   for (const [, address] of domain.matchAll(/tcp:([^:]*):/g)) expect(address).toBe("127.0.0.1");

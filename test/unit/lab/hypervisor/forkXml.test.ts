@@ -217,7 +217,7 @@ describe("reading a definition", () => {
     expect(readDefinition(definition)).toEqual({
       name: "vexlab-ci",
       uuid: own.uuid,
-      kernel: "/cache/images/debian-12-0123456789ab/vmlinuz",
+      imageFolder: "/cache/images/debian-12-0123456789ab",
       emulator: "/usr/bin/qemu-system-x86_64",
       memoryBytes: 2 ** 31,
       sshPort: 2225,
@@ -225,6 +225,18 @@ describe("reading a definition", () => {
     });
     expect(hasControlChannel(definition)).toBe(true);
     expect(hasControlChannel(changed(/<channel[\s\S]*<\/channel>/, ""))).toBe(false);
+  });
+
+  it("finds the image of a guest that boots by its own boot loader", () => {
+    const folder = "/cache/images/ubuntu-24.04-0123456789ab";
+    const own = changed(/<kernel>[\s\S]*<\/cmdline>/, "").replace(
+      "</name>",
+      `</name><metadata><vexlab:image xmlns:vexlab="https://vexlab.invalid/domain" folder="${folder}"/></metadata>`,
+    );
+    expect(own).not.toContain("vmlinuz");
+    expect(readDefinition(own).imageFolder).toBe(folder);
+    expect(topologyOf(own)).not.toContain(folder);
+    expect(() => readDefinition(changed(/<kernel>.*<\/kernel>/, ""))).toThrow(/no <metadata>/);
   });
 
   it.each([
