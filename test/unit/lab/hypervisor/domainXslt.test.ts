@@ -48,7 +48,7 @@ test("a debugged guest on an open network", () => {
 });
 
 test("a guest that boots by its own boot loader", () => {
-  const { kernelParameters: _, ...others } = settings;
+  const others = { ...settings, kernelParameters: undefined };
   const loader = { firmware: "uefi", imageFolder: "/cache/images/a & b" } as const;
   const own = providersDomain.replace("<kernel>/cache/vmlinuz</kernel>", "");
   const domain = transform(domainXslt({ ...others, loader }), own);
