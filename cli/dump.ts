@@ -13,7 +13,7 @@ import { jsonText } from "../lab/report/json.ts";
 import { terminalProgress, type Progress } from "../lab/report/progress.ts";
 import { timestampName } from "../lab/report/results.ts";
 import { mebibytes, writeMemory } from "../lab/run/keepMemory.ts";
-import { moduleName } from "../lab/run/plan.ts";
+import { moduleName } from "../lab/run/moduleOrder.ts";
 import type { MemoryDump } from "../lab/run/verdict.ts";
 import { forkBase, startSibling } from "../lab/warm/sibling.ts";
 import { imageOf } from "../lab/warm/stackGuest.ts";

@@ -7,6 +7,7 @@ import { ConfigurationError, type Fault } from "../lab/config/errors.ts";
 import type { Places } from "../lab/config/places.ts";
 import { offeredGuests } from "../lab/config/recipes.ts";
 import type { StackConfig } from "../lab/config/stack.ts";
+import { stackImageKey } from "../lab/stackImage.ts";
 import { readConfig, wantedSuites } from "../lab/stackPlan.ts";
 import type { MatrixRequest } from "./matrixFile.ts";
 import type { Need } from "./schedule.ts";
@@ -142,10 +143,10 @@ async function baseConfig(stack: string, where: Places): Promise<Record<string, 
 
 /** What two cells have to have in common to start from the same saved guest. */
 export function warmGroup({ config }: Cell): string {
-  const { recipe, memoryMiB, cpus, kernelParameters, diskMiB, testDiskMiB } = config;
+  const { memoryMiB, cpus, kernelParameters, diskMiB, testDiskMiB } = config;
   const { accelerator, network, userData } = config;
   return JSON.stringify([
-    ...[recipe, memoryMiB, cpus, kernelParameters, diskMiB, testDiskMiB],
+    ...[stackImageKey(config), memoryMiB, cpus, kernelParameters, diskMiB, testDiskMiB],
     ...[accelerator, network, userData],
   ]);
 }

@@ -33,7 +33,8 @@ export interface CellsContext {
 export interface KnownInputs {
   readonly sourceHash: string;
   readonly imageId: string;
-  readonly kernelRelease: string;
+  /** Undefined for a downloaded image, of which only its guest can tell. */
+  readonly kernelRelease?: string;
   readonly kernelPackage?: KernelPackage;
   readonly inputs: string;
 }
@@ -78,6 +79,7 @@ export async function runCell(
   }
   await watch.look();
   const { report, left, verdict, exitCode, reason } = attempt;
+  const kernelRelease = report?.kernelRelease ?? known.kernelRelease;
   const seconds = (performance.now() - began) / 1000;
   progress.line(`${verdict} (${formatDuration(seconds * 1000)}): ${reason}`);
   if (left !== undefined) progress.line(`its stack ${cell.stack} could not be removed: ${left}`);
@@ -87,7 +89,7 @@ export async function runCell(
     result: {
       ...{ cell: cell.label, stack: cell.stack, image: cell.image, kernel: cell.kernel },
       ...{ configuration: cell.configuration, verdict, exitCode, reason },
-      kernelRelease: report?.kernelRelease ?? known.kernelRelease,
+      ...(kernelRelease !== undefined && { kernelRelease }),
       ...(known.kernelPackage && { kernelPackage: known.kernelPackage }),
       ...{ imageId: known.imageId, sourceHash: report?.sourceHash ?? known.sourceHash },
       inputs: known.inputs,

@@ -9,17 +9,18 @@ import { join } from "node:path";
 import { hashSources } from "../lab/build/sources.ts";
 import { ConfigurationError } from "../lab/config/errors.ts";
 import { domainNameOf, type Places } from "../lab/config/places.ts";
-import type { RecipeName } from "../lab/config/recipes.ts";
 import { formatSize } from "../lab/config/quantity.ts";
 import { readGuestFiles } from "../lab/guest/guestFiles.ts";
 import { readUserData } from "../lab/guest/userData.ts";
 import { usesPrivateDaemon } from "../lab/hypervisor/connection.ts";
 import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { holdDaemon, stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
-import { ensureImage, type Image } from "../lab/image/image.ts";
+import type { StackConfig } from "../lab/config/stack.ts";
+import type { Image } from "../lab/image/image.ts";
 import { formatDuration, named, type Progress } from "../lab/report/progress.ts";
 import { timestampName } from "../lab/report/results.ts";
 import { exitCodeOf, type VerdictKind } from "../lab/run/verdict.ts";
+import { ensureStackImage, stackImageKey } from "../lab/stackImage.ts";
 import type { Engine } from "../toolchain/engine.ts";
 import { tryLock } from "../toolchain/lock.ts";
 import { LabError, ExitCode } from "../lab/config/errors.ts";
@@ -219,23 +220,23 @@ async function tasksOf(
 ): Promise<Work[]> {
   const hashes = await inputHashes(cells, where);
   const times = await readTimes(where);
-  const images = new Map<RecipeName, BootedImage | Error>();
-  const imageTask = (recipe: RecipeName): Work => ({
-    ...{ id: `image ${recipe}`, need: imageNeed, after: [] },
+  const images = new Map<string, BootedImage | Error>();
+  const imageTask = ([key, config]: readonly [string, StackConfig]): Work => ({
+    ...{ id: `image ${key}`, need: imageNeed, after: [] },
     run: async () => {
       try {
-        images.set(recipe, await ensureImage(recipe, named(progress, "images"), { signal }));
+        images.set(key, await ensureStackImage(config, named(progress, "images"), signal));
       } catch (error) {
-        images.set(recipe, error as Error);
+        images.set(key, error as Error);
       }
     },
   });
   const cellTask = (cell: Cell): Work => ({
     ...{ id: cell.stack, need: cell.need, makes: warmGroup(cell) },
     ...(times[cell.stack] !== undefined && { expectedSeconds: times[cell.stack] }),
-    after: [`image ${cell.config.recipe}`],
+    after: [`image ${stackImageKey(cell.config)}`],
     run: async (made) => {
-      const image = images.get(cell.config.recipe);
+      const image = images.get(stackImageKey(cell.config));
       if (image === undefined || image instanceof Error) {
         const kind = signal.aborted ? "cancelled" : "infrastructure-failed";
         const why = image?.message.split("\n")[0] ?? "there is no image";
@@ -258,7 +259,7 @@ async function tasksOf(
       await storeOutcome(where, known.inputs, outcome);
     },
   });
-  return [...new Set(cells.map(({ config }) => config.recipe))]
+  return [...new Map(cells.map(({ config }) => [stackImageKey(config), config]))]
     .map(imageTask)
     .concat(cells.map(cellTask));
 }
@@ -283,7 +284,8 @@ async function inputHashes(
     const text = cell.config.userData && userData.get(cell.config.userData);
     const inputs = { sourceHash, imageId: image.id, guestFilesHash, userData: text };
     return {
-      ...{ sourceHash, imageId: image.id, kernelRelease: image.kernelRelease },
+      ...{ sourceHash, imageId: image.id },
+      ...(image.kernelRelease !== undefined && { kernelRelease: image.kernelRelease }),
       ...(image.kernelPackage && { kernelPackage: image.kernelPackage }),
       inputs: inputsHash(cell, inputs),
     };

@@ -33,6 +33,8 @@ export async function readingPlaces(cache?: string): Promise<ReadingPlace[]> {
     const manifest = await readManifest(id, cache).catch(() => undefined);
     if (manifest === undefined) continue;
     const { kernelRelease, sysroot } = asImage(manifest, cache);
+    // A downloaded image has its kernel and root file system inside its disk only.
+    if (kernelRelease === undefined || sysroot === undefined) continue;
     places.set(kernelRelease, { kernelRelease, sysroot });
   }
   if (places.size > 0)

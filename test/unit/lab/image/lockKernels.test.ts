@@ -61,8 +61,8 @@ describe("lockFor", () => {
         },
       },
       "debian-13": {
-        "7.x": expect.objectContaining({ release: "7.3.4+deb13-amd64" }),
-        distro: expect.objectContaining({ release: "6.12.117+deb13-amd64" }),
+        "7.x": expect.objectContaining({ release: "7.3.4+deb13-amd64" }) as unknown,
+        distro: expect.objectContaining({ release: "6.12.117+deb13-amd64" }) as unknown,
       },
     });
     expect(parseLock(formatLock(lock))).toEqual(lock);
