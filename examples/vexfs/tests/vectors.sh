@@ -109,9 +109,21 @@ same_after_a_remount() {
 	umount "$mnt"
 }
 
-# pages_of FILE: how many of its pages are in memory.
+# pages_of FILE: how many of its pages are in memory, by mincore(2); fincore(1) is in a package of its own
+# since Debian 13.
 pages_of() {
-	fincore --noheadings --raw --output PAGES "$1"
+	python3 - "$1" <<-'PYTHON'
+		import ctypes, mmap, os, sys
+		size = os.path.getsize(sys.argv[1])
+		with open(sys.argv[1], "rb") as file:
+		    mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+		start = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+		pages = ctypes.create_string_buffer(-(-size // mmap.PAGESIZE))
+		libc = ctypes.CDLL(None, use_errno=True)
+		if libc.mincore(ctypes.c_void_p(start), ctypes.c_size_t(size), pages) != 0:
+		    sys.exit(os.strerror(ctypes.get_errno()))
+		print(sum(page & 1 for page in pages.raw))
+	PYTHON
 }
 
 # The content leaves the page cache, for nobody has kept a page of it; then the inode leaves memory.
