@@ -5,7 +5,7 @@ import { cancellable } from "../lab/config/cancellation.ts";
 import { ConfigurationError, ExitCode } from "../lab/config/errors.ts";
 import { formatSize } from "../lab/config/quantity.ts";
 import { printable } from "../lab/report/progress.ts";
-import { stackImageName } from "../lab/stackImage.ts";
+import { imageLabel } from "../lab/image/stackImage.ts";
 
 interface Flags {
   readonly kernel?: string[];
@@ -76,7 +76,7 @@ async function matrix(file: string | undefined, flags: Flags): Promise<ExitCode>
   if (flags.dryRun === true) {
     for (const { label, stack, config, suites, need } of cells)
       process.stdout.write(
-        `${printable(label)}: stack ${stack}, image ${stackImageName(config)}, ${formatSize(need.memoryMiB)}, suites ${suites.join(" ")}\n`,
+        `${printable(label)}: stack ${stack}, image ${imageLabel(config)}, ${formatSize(need.memoryMiB)}, suites ${suites.join(" ")}\n`,
       );
     process.stdout.write(
       `${cells.length} cells, ${budget.cores} at once, in ${formatSize(budget.memoryMiB)}\n`,

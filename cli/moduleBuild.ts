@@ -116,7 +116,7 @@ async function build(input: Input): Promise<BuildResult> {
       buildModule(
         {
           ...{ stack: input.stack, source: resolve(input.source), builder },
-          image: { id: image.id, kernelRelease },
+          image: { ...image, kernelRelease },
           clean: input.clean,
           ...(input.suites && { suites: input.suites }),
         },

@@ -162,7 +162,7 @@ async function buildFor(
   }
   const session = await GuestSession.connect(guest.address, { deadlineMs: connectMs, signal });
   try {
-    const image = { id: opened.id, kernelRelease: await runningKernel(session) };
+    const image = { ...opened, kernelRelease: await runningKernel(session) };
     return await buildModule({ ...request, image, builder: guestBuilder(session) }, context);
   } finally {
     session.close();

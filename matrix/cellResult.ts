@@ -51,7 +51,7 @@ export const cellResultSchema = z.strictObject({
   retried: z.string().optional().describe("how the infrastructure failed the first time"),
   left: z.string().optional().describe("why the stack could not be removed"),
   kept: z.boolean().describe("the result is of an earlier matrix, for the same inputs"),
-  log: z.string().describe("what Pulumi and vexlab's verbs said"),
+  log: z.string().describe("what Pulumi and vexlab's verbs said; empty when nothing was begun"),
   result: z
     .string()
     .optional()

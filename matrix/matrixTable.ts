@@ -70,7 +70,10 @@ export function matrixTable(result: MatrixResult, colour = false): string {
   const remarks = cells.flatMap(({ cell, verdict, reason, retried, left, stack, log }) => [
     ...(verdict === "passed"
       ? []
-      : [`${colours.red("✗")} ${printable(`${cell}: ${verdict}: ${reason}`)}`, `    log ${log}`]),
+      : [
+          `${colours.red("✗")} ${printable(`${cell}: ${verdict}: ${reason}`)}`,
+          ...(log === "" ? [] : [`    log ${log}`]),
+        ]),
     ...(retried === undefined ? [] : [`! ${printable(`${cell}: run again: ${retried}`)}`]),
     ...(left === undefined ? [] : [`! ${printable(`${cell}: stack ${stack} is left: ${left}`)}`]),
   ]);

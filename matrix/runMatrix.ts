@@ -17,10 +17,10 @@ import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { holdDaemon, stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
 import type { StackConfig } from "../lab/config/stack.ts";
 import type { Image } from "../lab/image/image.ts";
+import { ensureStackImage, imageLabel } from "../lab/image/stackImage.ts";
 import { formatDuration, named, type Progress } from "../lab/report/progress.ts";
 import { timestampName } from "../lab/report/results.ts";
 import { exitCodeOf, type VerdictKind } from "../lab/run/verdict.ts";
-import { ensureStackImage, stackImageKey } from "../lab/stackImage.ts";
 import type { Engine } from "../toolchain/engine.ts";
 import { tryLock } from "../toolchain/lock.ts";
 import { LabError, ExitCode } from "../lab/config/errors.ts";
@@ -221,22 +221,22 @@ async function tasksOf(
   const hashes = await inputHashes(cells, where);
   const times = await readTimes(where);
   const images = new Map<string, BootedImage | Error>();
-  const imageTask = ([key, config]: readonly [string, StackConfig]): Work => ({
-    ...{ id: `image ${key}`, need: imageNeed, after: [] },
+  const imageTask = ([label, config]: readonly [string, StackConfig]): Work => ({
+    ...{ id: `image ${label}`, need: imageNeed, after: [] },
     run: async () => {
       try {
-        images.set(key, await ensureStackImage(config, named(progress, "images"), signal));
+        images.set(label, await ensureStackImage(config, named(progress, label), { signal }));
       } catch (error) {
-        images.set(key, error as Error);
+        images.set(label, error as Error);
       }
     },
   });
   const cellTask = (cell: Cell): Work => ({
     ...{ id: cell.stack, need: cell.need, makes: warmGroup(cell) },
     ...(times[cell.stack] !== undefined && { expectedSeconds: times[cell.stack] }),
-    after: [`image ${stackImageKey(cell.config)}`],
+    after: [`image ${imageLabel(cell.config)}`],
     run: async (made) => {
-      const image = images.get(stackImageKey(cell.config));
+      const image = images.get(imageLabel(cell.config));
       if (image === undefined || image instanceof Error) {
         const kind = signal.aborted ? "cancelled" : "infrastructure-failed";
         const why = image?.message.split("\n")[0] ?? "there is no image";
@@ -259,7 +259,7 @@ async function tasksOf(
       await storeOutcome(where, known.inputs, outcome);
     },
   });
-  return [...new Map(cells.map(({ config }) => [stackImageKey(config), config]))]
+  return [...new Map(cells.map(({ config }) => [imageLabel(config), config]))]
     .map(imageTask)
     .concat(cells.map(cellTask));
 }

@@ -15,6 +15,11 @@ export function sourceName(source: CloudImageSource): string {
   return source.name ?? `image-${configHash(source).slice(0, 8)}`;
 }
 
+/** A name and what tells it from other sources of that name. */
+export function sourceLabel(source: CloudImageSource): string {
+  return `${sourceName(source)}@${configHash(source).slice(0, 8)}`;
+}
+
 /**
  * The hash of everything that decides what the image is: 16 hex digits. A file that nothing is checked
  * by is known by its size and time, as the sources of a module are by their content.
