@@ -34,8 +34,27 @@ export function firstError(output: string, prefix = ""): string | undefined {
     if (line === undefined) continue;
     // rustc says where on the next line.
     const place = /^\s*--> (\S+)/.exec(lines[index + 1] ?? "")?.[1];
+    const used = shorten(line).startsWith("/")
+      ? ownUse(lines.slice(index + 1), shorten)
+      : undefined;
+    if (used !== undefined) return shorten(line.replace(/^\S+?:\d+(?::\d+)?: /, `${used}: `));
     return shorten(place === undefined ? line : `${place}: ${line}`);
   }
   const last = lines.at(-1);
   return last === undefined ? undefined : shorten(last);
+}
+
+/**
+ * The place in the sources where a macro of a header is used that does not compile there: gcc names
+ * the header first, and then each file on the way to the use.
+ */
+function ownUse(after: readonly string[], shorten: (line: string) => string): string | undefined {
+  let use: string | undefined;
+  for (const line of after.map(shorten)) {
+    const [, place, kind] = /^(\S+?:\d+(?::\d+)?): (error|warning|note): /.exec(line) ?? [];
+    if (kind === undefined) continue;
+    if (place === undefined || !line.includes(": note: in expansion of macro ")) break;
+    if (!place.startsWith("/")) use = place;
+  }
+  return use;
 }

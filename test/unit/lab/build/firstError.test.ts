@@ -24,6 +24,24 @@ it.each([
     "a.c:1:10: fatal error: nope.h: No such file or directory",
   ],
   [
+    "a header's macro that a source uses",
+    [
+      "/usr/src/linux-headers-7.3/include/uapi/linux/ioprio.h:123:9: error: passing argument 5",
+      "  123 |         ioprio_value(prioclass, priolevel, IOPRIO_HINT_NONE)",
+      "/usr/src/linux-headers-7.3/include/linux/ioprio.h:14:25: note: in expansion of macro ‘A’",
+      `${mount}target.c:35:69: note: in expansion of macro ‘IOPRIO_DEFAULT’`,
+      `${mount}target.c:67:19: note: in expansion of macro ‘DM_IO’`,
+      "/usr/src/linux-headers-7.3/include/linux/dm-io.h:80:1: note: expected ‘void *’",
+      `${mount}target.c:99:1: note: in expansion of macro ‘OTHER’`,
+    ],
+    "target.c:67:19: error: passing argument 5",
+  ],
+  [
+    "a header that no source leads to",
+    ["/usr/src/linux-headers-7.3/include/a.h:1:2: error: broken", "/usr/src/b.h:2:3: error: more"],
+    "/usr/src/linux-headers-7.3/include/a.h:1:2: error: broken",
+  ],
+  [
     "rustc",
     [
       "   Compiling vexctl v0.1.0",
