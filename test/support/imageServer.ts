@@ -94,11 +94,8 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   if (served.silent === true) return;
-  const content = Buffer.from(served.content);
-  const etag =
-    served.etag === undefined
-      ? `"${createHash("sha256").update(content).digest("hex").slice(0, 16)}"`
-      : served.etag;
+  const content = typeof served.content === "string" ? Buffer.from(served.content) : served.content;
+  const etag = served.etag === undefined ? `"${tagOf(content)}"` : served.etag;
   const headers: Record<string, string | number> = { ...(etag === null ? {} : { etag }) };
   if (served.location !== undefined) headers["location"] = served.location;
   if (served.status !== undefined) {
@@ -132,6 +129,16 @@ async function answer(
   if (served.cutAfter !== undefined || (served.length ?? 0) > body.length)
     response.socket?.destroy();
   else response.end();
+}
+
+const tags = new WeakMap<Buffer, string>();
+
+/** Of a large file only once. */
+function tagOf(content: Buffer): string {
+  const known =
+    tags.get(content) ?? createHash("sha256").update(content).digest("hex").slice(0, 16);
+  tags.set(content, known);
+  return known;
 }
 
 async function makeAuthority(
