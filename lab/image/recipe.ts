@@ -104,7 +104,8 @@ function release(codename: string): Omit<Recipe, "name" | "packages"> {
 
 // Kernel packages may ask for any program that makes an initrd. It is never used, but must be there,
 // and without a choice apt takes the first that is named, which differs from kernel to kernel.
-const initrdMaker = ["initramfs-tools"];
+// fincore(1), lsfd(1) and the like are in a package of their own from trixie on.
+const fromTrixieOn = ["initramfs-tools", "util-linux-extra"];
 
 /**
  * What is called otherwise in bullseye. Its own Rust is of 2020; the newer one, with which browsers were
@@ -128,8 +129,8 @@ const images: Readonly<Record<DebianImage, Omit<Recipe, "name">>> = {
     packages: everything.flatMap((name) => bullseyeNames[name] ?? name),
   },
   "debian-12": { ...release("bookworm"), packages: everything },
-  "debian-13": { ...release("trixie"), packages: [...everything, ...initrdMaker] },
-  "debian-sid": { ...release("sid"), packages: [...everything, ...initrdMaker] },
+  "debian-13": { ...release("trixie"), packages: [...everything, ...fromTrixieOn] },
+  "debian-sid": { ...release("sid"), packages: [...everything, ...fromTrixieOn] },
 };
 
 const withKernel = (image: DebianImage, ...names: string[]): Omit<Recipe, "name"> => ({
