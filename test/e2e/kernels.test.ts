@@ -51,16 +51,19 @@ async function matrix(exitCode: number, ...words: string[]): Promise<MatrixResul
   return JSON.parse(stdout) as MatrixResult;
 }
 
+/** The command lines of the QEMUs of this checkout's cells. */
+async function guestsOfCells(): Promise<string[]> {
+  const { stdout } = await execa("pgrep", ["-af", "guest=vexlab-matrix-"], { reject: false });
+  return stdout.split("\n").filter((line) => line.includes(checkout.folder));
+}
+
 /** Of cells' stacks nothing may be there: no state, no configuration, no guest, no disks, no folder. */
 async function leftOfCells(): Promise<string[]> {
   const { stdout } = await execa("find", [checkout.path(".vexlab"), "-name", "*matrix-6*"]);
   const files = stdout
     .split("\n")
     .filter((file) => file !== "" && !/\/(builds|locks)\//.test(file));
-  const { stdout: guests } = await execa("pgrep", ["-af", "guest=vexlab-matrix-"], {
-    reject: false,
-  });
-  const own = guests.split("\n").filter((line) => line.includes(checkout.folder));
+  const own = await guestsOfCells();
   const { stdout: tracked } = await checkout.run(["ls", "stacks"]);
   return [...files, ...own, ...tracked.split("\n").filter((name) => name.includes("matrix"))];
 }
@@ -115,16 +118,20 @@ describe("a module that one of the kernels does not build", () => {
 
   test("Ctrl-C leaves nothing of the cells, and the next run goes on with what has no result", async () => {
     // Other sources: nothing is known of them.
-    await checkout.write(seconds, "90\n");
+    await checkout.write(seconds, "45\n");
     const argv = ["matrix", "--kernel", "6.1,6.12", "--first-port", "2993", "--source", source()];
     const run = execa(checkout.path("scripts/vexlab"), argv, {
       ...{ cwd: checkout.folder, stdin: "ignore", all: true, reject: false, detached: true },
     });
     let said = "";
     run.all.on("data", (text: Buffer) => (said += text.toString()));
-    await vi.waitFor(() => expect(said).toContain("debian-12/6.12: build-failed"), {
-      ...{ timeout: 400_000, interval: 100 },
-    });
+    // The guest in which the suite runs.
+    const underTest = async (): Promise<void> => {
+      expect(run.exitCode, said).toBeNull();
+      expect((await guestsOfCells()).join("\n")).toMatch(/guest=vexlab-matrix-6\.1-\w+-fork-/);
+    };
+    await vi.waitFor(underTest, { timeout: 400_000, interval: 500 });
+    expect(said).toContain("debian-12/6.12: build-failed");
     expect(said).not.toContain("debian-12/6.1: passed");
     // The whole process group, as a terminal does.
     process.kill(-(run.pid ?? 0), "SIGINT");
