@@ -16,20 +16,23 @@ export interface TestKey {
 export async function testKey(folder: string, { expired = false } = {}): Promise<TestKey> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const keyring = join(folder, "keyring.gpg");
-  const then = expired ? ["--faked-system-time", "20200101T000000"] : [];
+  // The hour: gpg signs with no key that is younger than its own clock, which starts anew each time.
+  const at = (hour: string): string[] =>
+    expired ? ["--faked-system-time", `20200101T${hour}0000`] : [];
   const gpg = (argv: readonly string[], input = ""): Promise<Buffer> =>
-    execa("gpg", ["--homedir", folder, "--batch", "--quiet", ...then, ...argv], {
+    execa("gpg", ["--homedir", folder, "--batch", "--quiet", ...argv], {
       input,
       encoding: "buffer",
       timeout: 30_000,
     }).then(({ stdout }) => Buffer.from(stdout));
   const user = "A key of the tests <tests@vexlab.invalid>";
   const until = expired ? "2d" : "0";
-  await gpg(["--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", until]);
-  await gpg(["--output", keyring, "--export"]);
+  const making = ["--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", until];
+  await gpg([...at("00"), ...making]);
+  await gpg([...at("12"), "--output", keyring, "--export"]);
   return {
     keyring,
-    sign: (text) => gpg(["--detach-sign", "--output", "-"], text),
+    sign: (text) => gpg([...at("12"), "--detach-sign", "--output", "-"], text),
     close: async () => {
       await execa("gpgconf", ["--homedir", folder, "--kill", "all"], { timeout: 10_000 });
     },

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -45,15 +45,14 @@ describe("a qcow2 file", () => {
   });
 
   it("that is encrypted is refused", async () => {
-    const secret = [
-      "--object",
-      "secret,id=s,data=x",
-      "-o",
-      "encrypt.format=luks,encrypt.key-secret=s",
-    ];
-    const file = await qcow2("crypt.qcow2", ...secret, "-o", "encrypt.iter-time=10");
+    const file = await qcow2("crypt.qcow2");
+    // crypt_method 2, LUKS (QEMU's docs/interop/qcow2.txt). qemu-img measures the processor for one, and
+    // gives up when others use it.
+    const disk = await open(file, "r+");
+    await disk.write(Buffer.from([0, 0, 0, 2]), 0, 4, 32);
+    await disk.close();
     expect(await problem(file)).toMatch(/encrypted/);
-  }, 30_000);
+  });
 });
 
 describe("another file", () => {
