@@ -8,7 +8,7 @@ import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { hashSources } from "../lab/build/sources.ts";
 import { ConfigurationError } from "../lab/config/errors.ts";
-import { domainNameOf, type Places } from "../lab/config/places.ts";
+import { daemonFolder, domainNameOf, type Places } from "../lab/config/places.ts";
 import { formatSize } from "../lab/config/quantity.ts";
 import { readGuestFiles } from "../lab/guest/guestFiles.ts";
 import { readUserData } from "../lab/guest/userData.ts";
@@ -175,14 +175,16 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
 }
 
 /** Whose time a QEMU's is. Another checkout's guests may have the same names. */
-function groupOf(
+export function groupOf(
   domain: string,
   words: string,
   cells: readonly Cell[],
   where: Places,
 ): string | undefined {
-  if (domain.startsWith("vexlab-template-")) return imagesGroup;
-  if (!words.includes(where.state)) return undefined;
+  // Its control socket is in the run folder of the checkout's daemon, its disks in the user's cache.
+  if (domain.startsWith("vexlab-template-"))
+    return words.includes(`${daemonFolder(where)}/`) ? imagesGroup : undefined;
+  if (!words.includes(`${where.state}/`)) return undefined;
   const cell = cells.find(({ stack }) => {
     const own = domainNameOf(stack);
     return domain === own || domain.startsWith(`${own}-fork-`);

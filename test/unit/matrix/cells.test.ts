@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigurationError } from "../../../lab/config/errors.ts";
-import { places, type Places } from "../../../lab/config/places.ts";
+import { daemonFolder, places, type Places } from "../../../lab/config/places.ts";
 import { configurationsOf } from "../../../matrix/configurations.ts";
 import { planCells, stackOf, warmGroup, type Cell } from "../../../matrix/cells.ts";
 import { readMatrix, type MatrixFlags } from "../../../matrix/matrixFile.ts";
-import { budgetFor } from "../../../matrix/runMatrix.ts";
+import { budgetFor, groupOf } from "../../../matrix/runMatrix.ts";
 
 let folder: string;
 let where: Places;
@@ -144,6 +144,23 @@ describe("matrix.yaml", () => {
     });
     expect(await faultsOf(configurationsOf(["a", `b=${folder}/none`]))).toHaveLength(2);
     expect(await configurationsOf(undefined)).toBeUndefined();
+  });
+});
+
+describe("a guest's processor time", () => {
+  it("is its cell's, in this checkout; of a guest that is saved, the images'", async () => {
+    const cells = await cellsOf({ kernels: ["6.1"] });
+    const stack = cells[0]?.stack ?? "";
+    const disk = `\0${where.state}/stacks/${stack}/pool/root\0`;
+    const socket = `\0path=${daemonFolder(where)}/x.sock\0`;
+    const groupOfIt = (domain: string, words: string) => groupOf(domain, words, cells, where);
+    expect(groupOfIt(`vexlab-${stack}`, disk)).toBe(`${stack}/guests`);
+    expect(groupOfIt(`vexlab-${stack}-fork-12-1`, disk)).toBe(`${stack}/guests`);
+    expect(groupOfIt(`vexlab-${stack}x`, disk)).toBeUndefined();
+    expect(groupOfIt("vexlab-dev", disk)).toBeUndefined();
+    expect(groupOfIt(`vexlab-${stack}`, "/another/checkout")).toBeUndefined();
+    expect(groupOfIt("vexlab-template-0123456789abcdef", socket)).toBe("images");
+    expect(groupOfIt("vexlab-template-0123456789abcdef", "/another")).toBeUndefined();
   });
 });
 
