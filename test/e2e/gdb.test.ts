@@ -1,6 +1,7 @@
 /** gdb on a guest's kernel: a breakpoint in the loaded module, and what it sees there. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildResultSchema } from "../../lab/build/result.ts";
 import { GuestSession } from "../../lab/guest/session.ts";
@@ -80,4 +81,15 @@ test("gdb stops in the module and reads what it works on", async () => {
   expect(ended.all).toContain(`$1 = ${blocks}`);
   // The guest runs on.
   expect((await asking).exitCode).toBe(0);
+});
+
+test("the memory of the guest is kept on request, and gdb finds the module in it", async () => {
+  const dump = expectExit(await checkout.vexlab(["dump", "ci"]), 0);
+  const script = /^gdb -x (\S+)$/m.exec(dump.stdout)?.[1] ?? "";
+  expect(dump.stdout).toMatch(/^crash \S+\/vmlinux-6\.1\.\S+ \S+memory\.core$/m);
+  const { stdout } = await execa("gdb", ["-nx", "-batch", "-x", script, "-ex", "info threads"]);
+  expect(stdout).toMatch(/^vexlab: module vexfs at 0xffffffff/m);
+  expect(stdout).toMatch(/^\* 1 +LWP 1 /m);
+  // The guest runs on.
+  await inGuest("true");
 });

@@ -141,6 +141,6 @@ describe("a matrix elsewhere", () => {
     expect(text).toContain('name="debian-12/6.1: mount"');
     expect(text).toContain('classname="debian-12/6.12: run"');
     expect(text).toContain('errors="1"');
-    expect(text).toContain('message="&lt;error>"');
+    expect(text).toContain('message="&lt;error&gt;"');
   });
 });
