@@ -86,13 +86,16 @@ async function phase<T>(
 }
 
 /** The recipe with the packages of a kernel that the archive has. */
-function withPackagesOf(one: Recipe, { suite, version, image, headers }: CatalogueKernel): Recipe {
+export function withPackagesOf(
+  one: Recipe,
+  { suite, version, image, headers }: CatalogueKernel,
+): Recipe {
   const wanted = kernelOfRecipe(one.name);
-  return {
-    ...one,
-    ...(wanted === undefined ? {} : addedSuite(wanted.image, suite)),
-    packages: [...one.packages, `${image}=${version}`, `${headers}=${version}`],
-  };
+  const added = wanted === undefined ? {} : addedSuite(wanted.image, suite);
+  // By the suite where apt takes nothing from it by itself: what the packages depend on is taken from
+  // there, too, which a version does not bring about.
+  const from = added.suites === undefined ? `=${version}` : `/${suite}`;
+  return { ...one, ...added, packages: [...one.packages, `${image}${from}`, `${headers}${from}`] };
 }
 
 async function makeRootFileSystem(one: Recipe, root: string, options: BuildOptions): Promise<void> {

@@ -2,7 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { buildImage, checkDiskSpace, goneFrom, parseDpkgStatus } from "../../../../lab/image/build.ts";
+import {
+  buildImage,
+  checkDiskSpace,
+  goneFrom,
+  parseDpkgStatus,
+  withPackagesOf,
+} from "../../../../lab/image/build.ts";
 import { unfinishedBuilds } from "../../../../lab/image/cache.ts";
 import { recipe } from "../../../../lab/image/recipe.ts";
 import { silentProgress } from "../../../../lab/report/progress.ts";
@@ -86,5 +92,38 @@ describe("goneFrom", () => {
   it("takes a failed download for nothing but that", () => {
     const line = "E: Failed to fetch http://archive.test/x_1_amd64.deb  Could not connect";
     expect(goneFrom(line)).toEqual([]);
+  });
+});
+
+describe("withPackagesOf", () => {
+  const kernel = (suite: string, release: string, version: string) => ({
+    ...{ suite, release, version, series: "", compiler: "gcc-14", current: false },
+    ...{ image: `linux-image-${release}`, headers: `linux-headers-${release}` },
+  });
+
+  it("asks for the very version of a suite of the release", () => {
+    const one = recipe("debian-13-linux-6.12.117+deb13-amd64");
+    const found = kernel("trixie-security", "6.12.117+deb13-amd64", "6.12.117-1");
+    const complete = withPackagesOf(one, found);
+    expect(complete.suites).toBeUndefined();
+    expect(complete.packages).toEqual([
+      ...one.packages,
+      "linux-image-6.12.117+deb13-amd64=6.12.117-1",
+      "linux-headers-6.12.117+deb13-amd64=6.12.117-1",
+    ]);
+  });
+
+  it("takes what a kernel of backports depends on from there, too", () => {
+    const one = recipe("debian-13-linux-7.2");
+    const found = kernel("trixie-backports", "7.2.12+deb13-amd64", "7.2.12-1~bpo13+1");
+    expect(withPackagesOf(one, found)).toMatchObject({
+      hooks: ["trimmed", "suites"],
+      suites: ["trixie-backports"],
+      packages: [
+        ...one.packages,
+        "linux-image-7.2.12+deb13-amd64/trixie-backports",
+        "linux-headers-7.2.12+deb13-amd64/trixie-backports",
+      ],
+    });
   });
 });
