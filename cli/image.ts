@@ -1,6 +1,13 @@
 /** `vexlab image build|list|verify|prune`: the images in the user's cache. */
 import { Option, type Command } from "commander";
 import { z } from "zod";
+import { resolve } from "node:path";
+import {
+  customConfig,
+  kernelConfigForm,
+  kernelConfigWords,
+  type CustomKernel,
+} from "../lab/config/customKernel.ts";
 import { ConfigurationError, ExitCode } from "../lab/config/errors.ts";
 import { isRecipeName, recipeFor, recipeNames, type RecipeName } from "../lab/config/recipes.ts";
 import {
@@ -12,12 +19,14 @@ import {
 import { places, stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
-import { imageIds, readManifest } from "../lab/image/cache.ts";
+import { customKernelSchema, imageIds, readManifest } from "../lab/image/cache.ts";
 import { holdImage, imageHolders } from "../lab/image/holders.ts";
 import { ensureCloudImage } from "../lab/image/cloud/cloudImage.ts";
 import { ensureImage, type Image } from "../lab/image/image.ts";
 import { pruneImages } from "../lab/image/prune.ts";
 import { verifyFiles } from "../lab/image/verify.ts";
+import { ensureDerivedImage } from "../lab/kernel/derivedImage.ts";
+import { isCurrentDerived, pruneKernels } from "../lab/kernel/pruneKernels.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { pruneWarmImages, warmUsersOfImage } from "../lab/warm/prune.ts";
 
@@ -44,6 +53,11 @@ export const imageBuildInput = z.strictObject({
   recipe: z.string().default("debian-12"),
   /** As in vexlab:kernel. */
   kernel: z.string().optional(),
+  /** As in vexlab:kernelConfig, or vexlab:kernelTree. */
+  kernelConfig: z.string().optional(),
+  kernelTree: z.string().optional(),
+  /** The same as Pulumi's program gives it, already checked. */
+  customKernel: customKernelSchema.optional(),
   /** Build again for the package versions of today. */
   refresh: z.boolean().optional(),
   /** What to download instead, as the stack's configuration has it. */
@@ -61,6 +75,8 @@ interface BuildFlags {
   readonly input?: string;
   readonly recipe?: string;
   readonly kernel?: string;
+  readonly kernelConfig?: string;
+  readonly kernelTree?: string;
   readonly refresh?: boolean;
 }
 
@@ -75,6 +91,8 @@ export function register(program: Command): void {
       `one of ${[...recipeNames, ...cloudImageNames].join(", ")} (default debian-12)`,
     )
     .option("--kernel <series>", "another kernel for the recipe's image, as in vexlab:kernel")
+    .option("--kernel-config <fragments>", `a kernel with ${kernelConfigForm}`)
+    .option("--kernel-tree <folder>", "the kernel of a tree that you have built")
     .option("--refresh", "build again, for the package versions that the archive has today")
     .addOption(
       new Option("--input <json>", "the same as one JSON object").env("VEXLAB_INPUT").hideHelp(),
@@ -92,9 +110,14 @@ export function register(program: Command): void {
     .option("--all", "remove every image that no stack uses")
     .action(async (flags: { all?: boolean }) => {
       const progress = terminalProgress();
-      const pruned = await pruneImages(progress, { all: flags.all, alsoUsedBy: warmUsersOfImage });
+      const pruned = await pruneImages(progress, {
+        all: flags.all,
+        alsoUsedBy: warmUsersOfImage,
+        isCurrent: isCurrentDerived,
+      });
       const warm = await pruneWarmImages(progress, { which: "useless" });
-      print({ ...pruned, warmRemoved: warm.removed });
+      const kernels = await pruneKernels(progress, { all: flags.all });
+      print({ ...pruned, warmRemoved: warm.removed, kernelsRemoved: kernels.removed });
     });
 }
 
@@ -115,20 +138,47 @@ function namedDownload(image: string, kernel: string | undefined): CloudImageSou
   throw new ConfigurationError("image build", source);
 }
 
+/** The custom kernel that is asked for. @throws ConfigurationError */
+async function customKernelOf({
+  kernelConfig,
+  kernelTree,
+  customKernel,
+}: z.output<typeof imageBuildInput>): Promise<CustomKernel | undefined> {
+  if (kernelTree !== undefined && kernelConfig !== undefined)
+    throw new ConfigurationError("image build", [
+      {
+        key: "kernelTree",
+        problem: "the kernel is configured already",
+        allowed: "kernelConfig or kernelTree",
+      },
+    ]);
+  // A tree is checked where its image is made.
+  if (kernelTree !== undefined) return { kind: "tree", folder: resolve(kernelTree) };
+  if (kernelConfig === undefined) return customKernel;
+  const words = kernelConfigWords(kernelConfig) ?? [];
+  const chosen = await customConfig("kernelConfig", words, process.cwd());
+  if ("kind" in chosen) return chosen;
+  throw new ConfigurationError("image build", chosen);
+}
+
 async function build({ input, ...flags }: BuildFlags): Promise<void> {
   const given = verbInput("image build", imageBuildInput, input, flags);
   const { recipe, kernel, refresh, stack, download, diskMiB } = given;
   const source = download ?? namedDownload(recipe, kernel);
+  const custom = await customKernelOf(given);
   const cancelling = new AbortController();
   const cancel = (): void => cancelling.abort();
   // A build that is cancelled removes what it made before the process ends.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
   try {
+    const progress = terminalProgress();
     const options = { signal: cancelling.signal, refresh };
     const image: Image =
-      source === undefined
-        ? await ensureImage(chosenRecipe(recipe, kernel), terminalProgress(), options)
-        : await ensureCloudImage(source, terminalProgress(), { ...options, diskMiB });
+      source !== undefined
+        ? await ensureCloudImage(source, progress, { ...options, diskMiB })
+        : custom === undefined
+          ? await ensureImage(chosenRecipe(recipe, kernel), progress, options)
+          : await ensureDerivedImage(chosenRecipe(recipe, kernel), custom, progress, options);
     if (stack !== undefined) {
       await holdImage(image.id, `${stack} of ${places().checkout}`, stackFolder(stack));
     }
@@ -149,6 +199,7 @@ async function list(): Promise<void> {
       id,
       recipe: manifest.recipe,
       kernelRelease: manifest.kernelRelease,
+      ...(manifest.derived && { kernel: describeCustom(manifest.derived.custom) }),
       created: manifest.created,
       bytes,
       usedBy: (await imageHolders(id)).map(({ holder }) => holder),
@@ -156,6 +207,11 @@ async function list(): Promise<void> {
   }
   print(images);
 }
+
+const describeCustom = (custom: CustomKernel): string =>
+  custom.kind === "tree"
+    ? `tree ${custom.folder}`
+    : `config ${[...custom.fragments, ...custom.files].join(", ")}`;
 
 async function verify(ids: readonly string[]): Promise<void> {
   const progress = terminalProgress();

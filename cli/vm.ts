@@ -16,7 +16,7 @@ import { jsonText } from "../lab/report/json.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
 import { removeSiblings } from "../lab/warm/sibling.ts";
 import { removeTemplates } from "../lab/warm/template.ts";
-import { warmStart } from "../lab/warm/stackGuest.ts";
+import { bootPatience, warmStart } from "../lab/warm/stackGuest.ts";
 import { writeLastVerdict } from "../lab/run/lastVerdict.ts";
 import { exitCodeOf } from "../lab/run/verdict.ts";
 
@@ -158,7 +158,7 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
           knownHostsFile: input.knownHostsFile ?? join(folder, "known_hosts"),
         },
         ...domain,
-        deadlineMs: bootMs,
+        deadlineMs: bootMs * (await bootPatience(domain)),
       },
       progress,
     );

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hashSources } from "./build/sources.ts";
 import { checkText, type CloudImageSource } from "./config/cloudImages.ts";
+import type { CustomKernel } from "./config/customKernel.ts";
 import { ConfigurationError } from "./config/errors.ts";
 import { controlSocket, domainNameOf, type Places, places, stackFolder } from "./config/places.ts";
 import type { RecipeName } from "./config/recipes.ts";
@@ -23,6 +24,7 @@ import { kernelProblem } from "./image/kernelOffer.ts";
 import { hashRecipe, recipe } from "./image/recipe.ts";
 import { terminalProgress } from "./report/progress.ts";
 import { everything, selectedSuites } from "./run/selection.ts";
+import { hashDerived } from "./kernel/derivedImage.ts";
 
 export interface StackPlan {
   readonly stack: string;
@@ -53,7 +55,12 @@ export interface StackPlan {
 
 /** The image of a stack, and the hash of what decides it: another one is another image. */
 export type ImagePlan =
-  | { readonly recipe: RecipeName; readonly hash: string }
+  | {
+      readonly recipe: RecipeName;
+      /** A kernel that takes the place of the recipe's. */
+      readonly customKernel?: CustomKernel;
+      readonly hash: string;
+    }
   | {
       readonly download: CloudImageSource;
       readonly hash: string;
@@ -140,7 +147,16 @@ export function wantedSuites({ manifest, suites = [] }: StackConfig): string[] {
   }
 }
 
-async function imagePlan({ imageSource, diskMiB }: StackConfig): Promise<ImagePlan> {
+async function imagePlan({
+  imageSource,
+  customKernel,
+  diskMiB,
+}: StackConfig): Promise<ImagePlan> {
+  if ("recipe" in imageSource && customKernel !== undefined)
+    return {
+      ...{ ...imageSource, customKernel },
+      hash: await hashDerived(imageSource.recipe, customKernel),
+    };
   if ("recipe" in imageSource)
     return { ...imageSource, hash: await hashRecipe(recipe(imageSource.recipe)) };
   const { download } = imageSource;

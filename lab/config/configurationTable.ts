@@ -11,6 +11,8 @@ const inWords: Readonly<Record<string, string>> = {
   imageVersion: "the newest",
   imageDigest: "none",
   imageKeyring: "the distribution's",
+  kernelConfig: "none",
+  kernelTree: "none",
   kernelParameters: "none",
   panicOnOops: "`forks`; with mode `test` `always`",
   userData: "none",

@@ -7,8 +7,10 @@ import { resolve } from "node:path";
 import type { z } from "zod";
 import { allowedAt } from "./allowed.ts";
 import { cloudImageOf, isCloudImage, type CloudImageSource } from "./cloudImages.ts";
+import { customConfig, type CustomKernel } from "./customKernel.ts";
 import { ConfigurationError, type Fault } from "./errors.ts";
 import { faultsOf } from "./faults.ts";
+import { kernelTreeFaults } from "./kernelTree.ts";
 import { readManifest, type Manifest } from "./manifest.ts";
 import { formatSize } from "./quantity.ts";
 import { lockedRecipe, lockFile, readLock } from "./kernelLock.ts";
@@ -55,6 +57,8 @@ export interface StackConfig extends Readonly<
   /** What `image` and `kernel` mean together: what is built, or what is downloaded. */
   readonly imageSource: { readonly recipe: RecipeName } | { readonly download: CloudImageSource };
   readonly kernel?: string;
+  /** What `kernelConfig` or `kernelTree` come to: the kernel that takes the place of the recipe's. */
+  readonly customKernel?: CustomKernel;
   /** Words added to the kernel's command line. */
   readonly kernelParameters: readonly string[];
   readonly memoryMiB: number;
@@ -121,6 +125,9 @@ export async function parseStackConfig(
       fault("buildOn", `${name} has no root file system on the host to build in`, "guest");
     if (values.kernelParameters !== undefined && values.kernelParameters.length > 0)
       fault("kernelParameters", `${name} has its own boot loader`, "leave it out");
+    for (const key of ["kernelConfig", "kernelTree"] as const)
+      if (values[key] !== undefined)
+        fault(key, `${name} boots the kernel that is on its disk`, "leave it out");
     if (values.gdbPort !== undefined)
       fault("gdbPort", `the kernel of ${name} lies at a random address`, "off");
     if (imageSource.download.name !== undefined && values.network === "isolated")
@@ -133,6 +140,9 @@ export async function parseStackConfig(
     if (missing !== undefined)
       faults.push({ key: named("kernel"), value: values.kernel ?? "distro", ...missing });
   }
+
+  const custom = await customKernelOf(values, named, host.checkout);
+  if (custom?.faults) faults.push(...custom.faults);
 
   const isLocal = values.libvirtUri?.startsWith("qemu:///") ?? false;
   if (isLocal && values.memory !== undefined && values.memory > host.memoryMiB) {
@@ -184,6 +194,7 @@ export async function parseStackConfig(
     ...(suites === undefined ? {} : { suites }),
     imageSource,
     ...(kernel === undefined ? {} : { kernel }),
+    ...(custom?.kernel === undefined ? {} : { customKernel: custom.kernel }),
     kernelParameters: kernelParameters ?? [],
     memoryMiB: memory,
     diskMiB: diskSize,
@@ -266,6 +277,28 @@ async function recipeOf(
     faults.push(...error.faults.map((fault) => ({ ...fault, key: `${lockFile}: ${fault.key}` })));
   }
   return undefined;
+}
+
+/** The kernel of the user's choice, or what is wrong with it; undefined when none is chosen. */
+async function customKernelOf(
+  { kernel, kernelConfig, kernelTree }: Values | Partial<Values>,
+  named: (key: string) => string,
+  checkout: string,
+): Promise<{ kernel?: CustomKernel; faults?: readonly Fault[] } | undefined> {
+  if (kernelTree !== undefined) {
+    const folder = resolve(checkout, kernelTree);
+    const faults = [...(await kernelTreeFaults(named("kernelTree"), kernelTree, folder))];
+    for (const [key, value] of Object.entries({ kernel, kernelConfig: kernelConfig?.join(", ") }))
+      if (value !== undefined)
+        faults.push({
+          ...{ key: named(key), value, allowed: `${named(key)} or ${named("kernelTree")}` },
+          problem: `says which kernel, and ${named("kernelTree")} is one already`,
+        });
+    return faults.length > 0 ? { faults } : { kernel: { kind: "tree", folder } };
+  }
+  if (kernelConfig === undefined) return undefined;
+  const chosen = await customConfig(named("kernelConfig"), kernelConfig, checkout);
+  return "kind" in chosen ? { kernel: chosen } : { faults: chosen };
 }
 
 function withoutNamespace(raw: Readonly<Record<string, string>>): Record<string, string> {

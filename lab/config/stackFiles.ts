@@ -16,7 +16,10 @@ export async function readStackFile(checkout: string, stack: string): Promise<St
   const text = await readFile(file, "utf8").catch(() => "");
   const content = parse(text) as { config?: Record<string, unknown> } | null;
   const raw = Object.fromEntries(
-    Object.entries(content?.config ?? {}).map(([key, value]) => [key, String(value)]),
+    Object.entries(content?.config ?? {}).map(([key, value]) => [
+      key,
+      Array.isArray(value) ? JSON.stringify(value) : String(value),
+    ]),
   );
   return { stack, raw };
 }

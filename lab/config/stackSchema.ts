@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { allow } from "./allowed.ts";
 import { formatSize, parseSize, sizeForm } from "./quantity.ts";
+import { kernelConfigForm, kernelConfigWords } from "./customKernel.ts";
 import { panicModes } from "./panicMode.ts";
 import { addressForm, cloudImageNames, isCloudImage } from "./cloudImages.ts";
 import { digestForm } from "./digest.ts";
@@ -101,6 +102,25 @@ export const stackSchema = z.strictObject({
   kernel: allow(kernelForms, z.string().optional()).describe(
     "The guest's kernel, of those that the image's distribution has: `vexlab kernels` lists them ([kernels.md](kernels.md)).",
   ),
+  kernelConfig: allow(
+    kernelConfigForm,
+    z
+      .string()
+      .transform((value, context) => {
+        const words = kernelConfigWords(value);
+        if (words === undefined)
+          context.addIssue({ code: "custom", message: "is no list of words" });
+        return words ?? z.NEVER;
+      })
+      .optional(),
+  ).describe(
+    "A kernel made of the distribution's sources with these options instead of the distribution's own: [custom-kernels.md](custom-kernels.md).",
+  ),
+  kernelTree: text("a built kernel tree, absolute or relative to the checkout")
+    .optional()
+    .describe(
+      "A kernel of yours instead of the image's: the folder in which it was built: [custom-kernels.md](custom-kernels.md).",
+    ),
   memory: size(512, 1024 * gibibyte).describe("Memory of the guest."),
   cpus: allow("a whole number from 1 to 64", whole(1, 64, "a number of CPUs")).describe(
     "Virtual CPUs of the guest.",

@@ -4,9 +4,11 @@
  * A sign counts at the start of a message only: a program that talks about a BUG, or one that dies of
  * a fault of its own ("traps: prog[12] general protection fault ip:…"), is no crash of the kernel.
  *
+ * "kmemleak: 3 new suspected memory leaks" is none: it does not say whose they are (kmemleak.ts does).
+ *
  * Wordings: kernel/{panic,hung_task,watchdog,reboot}.c, kernel/rcu/tree_stall.h, kernel/sched/core.c,
  * kernel/locking/lockdep.c, kernel/kcsan/report.c, lib/{bug,ubsan,list_debug}.c,
- * arch/x86/kernel/{dumpstack,traps}.c, arch/x86/mm/fault.c, mm/{slub,oom_kill,kmemleak,page_alloc}.c,
+ * arch/x86/kernel/{dumpstack,traps}.c, arch/x86/mm/fault.c, mm/{slub,oom_kill,page_alloc}.c,
  * mm/{kasan,kfence,kmsan}/report.c; QEMU's accel/kvm/kvm-all.c.
  */
 import type { CrashKind } from "./crashReport.ts";
@@ -84,7 +86,6 @@ const rules: readonly Rule[] = [
   [/^BUG: KMSAN: ([\w -]+?)(?: in |$)/, "kmsan", "KMSAN: $1"],
   [/^BUG: KCSAN: ([\w -]+?)(?: in |$)/, "kcsan", "KCSAN: $1"],
   [/^UBSAN: ([\w -]+?)(?: in |$)/, "ubsan", "UBSAN: $1"],
-  [/^kmemleak: \d+ new suspected memory leaks/, "kmemleak", "memory leak", "single"],
 
   // Said before the report itself, where that is only of an "Object corrupt".
   [
@@ -130,7 +131,7 @@ const rules: readonly Rule[] = [
  * word is not at the beginning.
  */
 const maybe =
-  /^(?:BUG|kernel (?:BUG|stack)|Oops|general|invalid|divide|stack|segment|alignment|overflow|bounds|int3|coproc|double|PANIC|traps: PANIC|list_|WARNING|INFO|\[ BUG|\[\w[\w ]{1,40}\] 0x|NMI|watchdog|rcu: INFO|UBSAN|kmemleak|EXT4|Buffer|I\/O|reboot|KVM|error: kvm|qemu)|^.{1,40} invoked oom-killer: /;
+  /^(?:BUG|kernel (?:BUG|stack)|Oops|general|invalid|divide|stack|segment|alignment|overflow|bounds|int3|coproc|double|PANIC|traps: PANIC|list_|WARNING|INFO|\[ BUG|\[\w[\w ]{1,40}\] 0x|NMI|watchdog|rcu: INFO|UBSAN|EXT4|Buffer|I\/O|reboot|KVM|error: kvm|qemu)|^.{1,40} invoked oom-killer: /;
 
 /** What a message begins or continues; undefined for most. */
 export function crashSign(text: string): CrashSign | undefined {

@@ -40,6 +40,16 @@ export const fileNames = {
   sysroot: "sysroot",
 } as const;
 
+/** A kernel beside those that recipes install, as it is kept in files. */
+export const customKernelSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("config"),
+    fragments: z.array(z.string()).readonly(),
+    files: z.array(z.string()).readonly(),
+  }),
+  z.object({ kind: z.literal("tree"), folder: z.string() }),
+]);
+
 export const manifestSchema = z.object({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/),
   recipe: z.string(),
@@ -54,6 +64,15 @@ export const manifestSchema = z.object({
   sysrootDigest: z.string().length(64).optional(),
   /** Where it was downloaded from, and the digest that it was checked by. */
   source: z.object({ url: z.string(), digest: z.string().optional() }).optional(),
+  /** Of an image with a custom kernel: the recipe that it lies over, and the kernel. */
+  derived: z
+    .object({
+      base: z.string(),
+      custom: customKernelSchema,
+      /** In the cache of kernels. */
+      kernelId: z.string().optional(),
+    })
+    .optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

@@ -9,6 +9,7 @@ import { buildImage } from "./build.ts";
 import {
   asImage,
   makeCache,
+  type Manifest,
   readManifest,
   readPointer,
   recipeLock,
@@ -131,7 +132,6 @@ export async function ensureImage(
   progress: Progress,
   options: EnsureOptions = {},
 ): Promise<BuiltImage> {
-  const { cache, signal } = options;
   if (!isRecipeName(name))
     throw new LabError(
       `there is no recipe ${name}`,
@@ -140,12 +140,41 @@ export async function ensureImage(
     );
   const one = recipeOf(name);
   const hash = await hashRecipe(one);
+  const build = (): Promise<Manifest> => buildImage(one, hash, { progress, ...options });
+  return ensureBuilt({ name, hash, prepare: () => Promise.resolve(), build }, progress, options);
+}
+
+/** How an image is made. */
+export interface Making<Ingredients> {
+  /** Names the image's recipe, and the lock of those who make it. */
+  readonly name: string;
+  /** Stands for everything that decides what is made, apart from versions in the archive. */
+  readonly hash: string;
+  /** What has to be there first; done before the lock is taken. */
+  readonly prepare: () => Promise<Ingredients>;
+  /** Makes the image, with the lock held. */
+  readonly build: (ingredients: Ingredients) => Promise<Manifest>;
+}
+
+/**
+ * An image: checked and returned when it is here, else made, or waited for when another process makes
+ * it.
+ *
+ * @throws LabError, also with exit code 5 when another builder does not finish within an hour
+ */
+export async function ensureBuilt<Ingredients>(
+  { name, hash, prepare, build }: Making<Ingredients>,
+  progress: Progress,
+  options: EnsureOptions,
+): Promise<BuiltImage> {
+  const { cache, signal } = options;
   if (!options.refresh) {
     const found = await findImage(hash, progress, cache);
     if (found) return builtImage(found);
   }
 
   await makeCache(cache);
+  const ingredients = await prepare();
   const waiting = { happened: false };
   const lock = await takeLock(recipeLock(name, cache), {
     deadlineSeconds: buildDeadlineSeconds,
@@ -167,7 +196,7 @@ export async function ensureImage(
     await removeFolders(await unfinishedBuilds(name, cache));
     const step = progress.step(`image ${name}`);
     try {
-      const manifest = await buildImage(one, hash, { progress, signal, cache });
+      const manifest = await build(ingredients);
       await verifyFiles(manifest, "changed", cache);
       await writePointer(hash, manifest.id, cache);
       step.done(manifest.id);

@@ -34,6 +34,8 @@ export interface PruneOptions {
   /** Remove the images that the recipes of today point to as well. */
   readonly all?: boolean | undefined;
   readonly cache?: string | undefined;
+  /** Whether an image that no recipe makes is what the next `up` would make again. */
+  readonly isCurrent?: ((manifest: Manifest) => Promise<boolean>) | undefined;
   /** Who needs an image besides its holders: users of what lies over it. */
   readonly alsoUsedBy?: ((id: string) => Promise<readonly string[]>) | undefined;
 }
@@ -56,8 +58,10 @@ export async function pruneImages(
   await makeCache(cache);
   const pointed = await pointers(cache);
   const current = async (manifest: Manifest | undefined): Promise<boolean> => {
-    if (options.all === true || manifest === undefined || !isRecipeName(manifest.recipe))
-      return false;
+    if (options.all === true || manifest === undefined) return false;
+    if (pointed.get(manifest.recipeHash) === manifest.id && (await options.isCurrent?.(manifest)))
+      return true;
+    if (!isRecipeName(manifest.recipe)) return false;
     return pointed.get(await hashRecipe(recipe(manifest.recipe))) === manifest.id;
   };
   const removed: string[] = [];

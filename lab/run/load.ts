@@ -23,7 +23,7 @@ export async function loadModules(
   for (const command of commands) {
     log.write(`$ ${command.join(" ")}`);
     const result = await guest.run(["sudo", "-n", ...command], {
-      deadlineMs: moduleCommandMs,
+      deadlineMs: moduleCommandMs * (plan.patience ?? 1),
       ...(signal && { signal }),
     });
     if (result.exitCode === 0) continue;
@@ -59,7 +59,7 @@ export async function unloadModules(
   const problems: string[] = [];
   for (const { name } of plan.modules.filter((each) => loaded.has(each.name)).reverse()) {
     log.write(`$ rmmod ${name}`);
-    const problem = await unload(guest, name);
+    const problem = await unload(guest, name, moduleCommandMs * (plan.patience ?? 1));
     if (problem === undefined) continue;
     log.write(problem);
     problems.push(problem);
@@ -67,8 +67,12 @@ export async function unloadModules(
   return problems;
 }
 
-async function unload(guest: Guest, name: PlannedModule["name"]): Promise<string | undefined> {
-  const result = await guest.run(["sudo", "-n", "rmmod", name], { deadlineMs: moduleCommandMs });
+async function unload(
+  guest: Guest,
+  name: PlannedModule["name"],
+  deadlineMs: number,
+): Promise<string | undefined> {
+  const result = await guest.run(["sudo", "-n", "rmmod", name], { deadlineMs });
   if (result.exitCode === 0) return undefined;
   const said = result.stderr.trim().split("\n")[0] ?? "";
   return `module ${name} could not be unloaded: ${said || `exit status ${result.exitCode ?? "unknown"}`}`;

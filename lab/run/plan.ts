@@ -4,6 +4,7 @@ import type { BuildResult } from "../build/result.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { withToolsFor, type Manifest, type Suite } from "../config/manifest.ts";
 import { insmodWords, moduleName, moduleOrder } from "./moduleOrder.ts";
+import { patienceFor, type SanitizerName } from "../kernel/sanitizers.ts";
 import { inRandomOrder } from "./order.ts";
 import { everything, selectedSuites, selectionEnvironment, type Selection } from "./selection.ts";
 
@@ -43,6 +44,10 @@ export interface RunPlan {
   readonly selection: Selection;
   /** Whether the first case that fails ends the run. */
   readonly stopAtFirst?: true;
+  /** By how much longer deadlines are than the manifest has them; 1 by default. */
+  readonly patience?: number;
+  /** Whether the kernel is asked for lost memory after each suite. */
+  readonly looksForLeaks?: true;
   /** What each suite finds in its environment. */
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -57,6 +62,8 @@ export interface Scope {
   readonly seed?: number;
   /** Whether the first case that fails ends the run. */
   readonly stopAtFirst?: boolean;
+  /** What the guest's kernel looks for by itself. */
+  readonly sanitizers?: readonly SanitizerName[];
 }
 
 /**
@@ -68,8 +75,9 @@ export function planRun(
   runId: string,
   manifest: Manifest,
   build: Pick<BuildResult, "folder" | "kernelRelease" | "artefacts">,
-  { selection = everything, seed, stopAtFirst }: Scope = {},
+  { selection = everything, seed, stopAtFirst, sanitizers = [] }: Scope = {},
 ): RunPlan {
+  const patience = patienceFor(sanitizers);
   const suites = selectedSuites(manifest, selection);
   checkTools(manifest, suites, build.artefacts);
   const remoteFolder = join(remoteRuns, runId);
@@ -87,9 +95,13 @@ export function planRun(
     requires,
     modules,
     filesystemType: manifest.filesystem?.type,
-    suites: (seed === undefined ? suites : inRandomOrder(suites, seed)).map(planSuite),
+    suites: (seed === undefined ? suites : inRandomOrder(suites, seed)).map((suite) =>
+      planSuite(suite, patience),
+    ),
     selection,
     ...(stopAtFirst && { stopAtFirst }),
+    ...(patience !== 1 && { patience }),
+    ...(sanitizers.includes("kmemleak") && { looksForLeaks: true }),
     environment: {
       VEXLAB_SOURCE: remoteFolder,
       VEXLAB_TEST_DISK: testDisk,
@@ -104,11 +116,14 @@ export function planRun(
   };
 }
 
-const planSuite = ({ name, command, caseTimeout, timeout, load }: Suite): PlannedSuite => ({
+const planSuite = (
+  { name, command, caseTimeout, timeout, load }: Suite,
+  patience: number,
+): PlannedSuite => ({
   name,
   command,
-  caseTimeoutMs: caseTimeout,
-  timeoutMs: timeout,
+  caseTimeoutMs: caseTimeout * patience,
+  timeoutMs: timeout * patience,
   load,
 });
 

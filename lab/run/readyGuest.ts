@@ -8,7 +8,7 @@ import { GuestError, GuestSession, type GuestAddress } from "../guest/session.ts
 import { waitForGuest } from "../guest/wait.ts";
 import { domainState } from "../guest/domainWatch.ts";
 import type { Progress } from "../report/progress.ts";
-import { imageOf } from "../warm/stackGuest.ts";
+import { bootPatience, imageOf } from "../warm/stackGuest.ts";
 import type { RunLog } from "./guest.ts";
 import { isBrokenTaint, KernelWatch } from "./kernelLog.ts";
 import { unloadModules } from "./load.ts";
@@ -46,8 +46,9 @@ export async function readyGuest(
 
   const state = await domainState(libvirtUri, domain);
   await imageOf(place);
+  const patient = { ...place, bootMs: place.bootMs * (await bootPatience(place)) };
   if (state !== "running" && state !== "idle") {
-    await boot(place, progress, `starting the guest (it was ${state})`);
+    await boot(patient, progress, `starting the guest (it was ${state})`);
     return connect();
   }
   const { session, broken } = await examine(connect, plan, log);
@@ -55,7 +56,7 @@ export async function readyGuest(
   session?.close();
   const why = `restarting the guest: ${broken ?? "it does not answer"}`;
   log.write(why);
-  await boot(place, progress, why);
+  await boot(patient, progress, why);
   return connect();
 }
 

@@ -13,6 +13,7 @@ import { Evidence, type Decode } from "./evidence.ts";
 import type { Guest, GuestWitness, RunLog } from "./guest.ts";
 import { mortalGuest } from "./mortalGuest.ts";
 import { judge } from "./judge.ts";
+import { findLeaks } from "./leaks.ts";
 import { KernelWatch, type KernelState } from "./kernelLog.ts";
 import { loadModules, unloadModules } from "./load.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
@@ -188,7 +189,7 @@ class Run {
       throw new GuestError("lost", "the console shows that its kernel has come to an end");
 
     const state = await this.checkpoint(watch, `after suite ${suite.name}`);
-    if (state.crashes.length > 0) return false;
+    if (state.crashes.length > 0 || (await this.leaked(state))) return false;
     const goesOn = await this.unload(suite, watch, state, result.ending === "exited");
     return goesOn && !(this.context.plan.stopAtFirst && bad);
   }
@@ -199,6 +200,25 @@ class Run {
     for (const line of state.lines) this.context.log.write(`kernel: ${line}`);
     await this.evidence.takeCrashes(state.crashes, state.time);
     return state;
+  }
+
+  /** Whether the suite that has just ended has lost memory, where the kernel can tell. */
+  private async leaked({ time }: KernelState): Promise<boolean> {
+    const { guest, plan, log, progress } = this.context;
+    if (plan.looksForLeaks !== true) return false;
+    const step = progress.step("looking for lost memory");
+    try {
+      const leaks = await this.phases.time("check", () =>
+        findLeaks(guest, log, plan.patience ?? 1),
+      );
+      await this.evidence.takeCrashes(leaks, time);
+      if (leaks.length === 0) step.done();
+      else step.failed(leaks.map(({ title }) => title).join("; "));
+      return leaks.length > 0;
+    } catch (error) {
+      step.failed();
+      throw error;
+    }
   }
 
   private async load(suite: PlannedSuite, watch: KernelWatch): Promise<boolean> {

@@ -5,6 +5,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
+import { LabError } from "../config/errors.ts";
+import { openImage } from "../image/image.ts";
+import { sanitizersOf, type SanitizerName } from "../kernel/sanitizers.ts";
 import { stopDomain } from "../guest/power.ts";
 import { describeKernel } from "../image/kernelPackage.ts";
 import { writeJson } from "../report/json.ts";
@@ -47,10 +50,16 @@ export async function testRun(
   const files = await claimRunFiles(request.results, stack, startedAt);
   const log = logFile(files.logHandle);
   log.write(`vexlab run ${files.runId}, ${startedAt.toISOString()}`);
-  const planned = planRun(files.runId, manifest, build, request);
+  const sanitizers = await kernelSanitizers(build.imageId);
+  const planned = planRun(files.runId, manifest, build, { ...request, sanitizers });
   const plan = { ...planned, suites: firstOf(planned.suites, request.first ?? []) };
   const kernel = describeKernel(build.kernelRelease, build.kernelPackage);
   log.write(`image ${build.imageId}, kernel ${kernel}, source ${build.sourceHash}`);
+  if (planned.patience !== undefined) {
+    const longer = `deadlines are ${planned.patience} times as long: the kernel has ${sanitizers.join(", ")}`;
+    log.write(longer);
+    progress.line(longer);
+  }
   if (repetition) log.write(`repetition ${repetition.number} of ${repetition.most}`);
   if (selection) log.write(`selected: ${describeSelection(selection)}`);
   if (seed !== undefined) {
@@ -95,6 +104,16 @@ export async function testRun(
   await write(request, report, files, log, console);
   if (request.stopAfter) await stop(request.guest, report.verdict, progress);
   return report;
+}
+
+/** What the kernel of an image looks for by itself; nothing where that can't be told any more. */
+async function kernelSanitizers(imageId: string): Promise<readonly SanitizerName[]> {
+  try {
+    return await sanitizersOf(await openImage(imageId));
+  } catch (error) {
+    if (error instanceof LabError) return [];
+    throw error;
+  }
 }
 
 /** A failure of one of several says which it was. */

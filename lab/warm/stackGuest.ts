@@ -17,6 +17,7 @@ import { diskNames } from "../hypervisor/diskNames.ts";
 import { hasControlChannel, readDefinition, topologyOf } from "../hypervisor/forkXml.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { openImage, type Image } from "../image/image.ts";
+import { patienceFor, sanitizersOf } from "../kernel/sanitizers.ts";
 import { takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
 import { readDocuments, splitDocuments, type DocumentIdentity } from "./documents.ts";
@@ -113,6 +114,19 @@ export async function imageOf({
   return openImage(basename(folder), dirname(dirname(folder)));
 }
 
+/** By how much longer a domain's boot may take than that of a kernel without sanitizers. */
+export async function bootPatience(
+  guest: Pick<StackGuest, "libvirtUri" | "domain">,
+): Promise<number> {
+  try {
+    return patienceFor(await sanitizersOf(await imageOf(guest)));
+  } catch (error) {
+    // What is wrong with the image is told where the image is needed.
+    if (error instanceof LabError) return 1;
+    throw error;
+  }
+}
+
 /**
  * The warm image of a stack, made when there is none; by one process, while others wait.
  * @param options.replacesDisks the stack's own disks are about to be made anew
@@ -153,7 +167,7 @@ export async function ensureWarmImage(
         libvirtUri: guest.libvirtUri,
         user: guest.user,
         sockets: daemonFolder(),
-        bootMs: guest.bootMs,
+        bootMs: guest.bootMs * (await bootPatience(guest)),
       },
       progress,
       signal,

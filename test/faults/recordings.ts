@@ -94,6 +94,10 @@ export const recordings: readonly Recording[] = [
   fault("kmalloc-double-free"),
   fault("leak"),
   fault("kmalloc-leak"),
+  // What only kernels with sanitizers notice.
+  ...["lock-order", "read-beyond", "read-freed", "read-beyond-stack", "read-beyond-global"].map(
+    (name) => fault(name),
+  ),
   fault("stack-overflow", { seconds: 20 }),
   fault("out-of-memory", { seconds: 60 }),
   fault("reboot", { seconds: 12 }),

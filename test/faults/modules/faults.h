@@ -19,6 +19,7 @@ extern const struct fault stall_faults[];
 extern const struct fault sleep_faults[];
 extern const struct fault list_faults[];
 extern const struct fault slab_faults[];
+extern const struct fault silent_faults[];
 extern const struct fault memory_faults[];
 extern const struct fault guest_faults[];
 

@@ -29,7 +29,7 @@ MODULE_PARM_DESC(at, "Where: init (the default), exit, ioctl or work");
 
 static const struct fault *const tables[] = {
 	oops_faults, report_faults, stall_faults, sleep_faults,
-	list_faults, slab_faults, memory_faults, guest_faults,
+	list_faults, slab_faults, silent_faults, memory_faults, guest_faults,
 };
 
 static const struct fault *chosen;

@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, readFile, readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { configurationTable } from "../../../../lab/config/configurationTable.ts";
 import { ConfigurationError, type Fault } from "../../../../lab/config/errors.ts";
 import { readableBy } from "../../../../lab/config/sourceFolder.ts";
+import { fakeTree } from "../kernel/tree.ts";
 import { parseStackConfig, type StackConfig } from "../../../../lab/config/stack.ts";
 import { stackKeys } from "../../../../lab/config/stackSchema.ts";
 
@@ -46,6 +47,51 @@ async function faultsOf(...args: Parameters<typeof parseWith>): Promise<readonly
     throw new Error("no ConfigurationError", { cause: error });
   return error.faults;
 }
+
+describe("a kernel of the user's own", () => {
+  it("is a configuration of shipped fragments, as words or as Pulumi's list", async () => {
+    const customKernel = { kind: "config", fragments: ["kasan", "lockdep"], files: [] };
+    for (const kernelConfig of ["lockdep, kasan", '["kasan","lockdep"]'])
+      expect(await parseWith({ "vexlab:kernelConfig": kernelConfig })).toMatchObject({
+        customKernel,
+        recipe: "debian-12",
+      });
+  });
+
+  it("is of the series that is configured", async () => {
+    const keys = { "vexlab:kernel": "6.12", "vexlab:kernelConfig": "kasan" };
+    expect(await parseWith(keys)).toMatchObject({ recipe: "debian-12-backports" });
+  });
+
+  it("is a tree, relative to the checkout", async () => {
+    const folder = await fakeTree();
+    expect(await parseWith({ "vexlab:kernelTree": relative(checkout, folder) })).toMatchObject({
+      customKernel: { kind: "tree", folder },
+    });
+  });
+
+  it("is refused with all that is wrong", async () => {
+    const folder = await fakeTree({ "Module.symvers": undefined });
+    const faults = await faultsOf({
+      "vexlab:kernelTree": folder,
+      "vexlab:kernelConfig": "kasan",
+      "vexlab:kernel": "6.12",
+      "vexlab:memory": "4",
+    });
+    expect(faults.map(({ key }) => key).sort()).toEqual([
+      "vexlab:kernel",
+      "vexlab:kernelConfig",
+      "vexlab:kernelTree",
+      "vexlab:memory",
+    ]);
+    expect(
+      (await faultsOf({ "vexlab:kernelConfig": "kasan,kcsan" })).map(({ problem }) => problem),
+    ).toEqual(["no kernel can have both"]);
+    expect(await faultsOf({ "vexlab:kernelConfig": '["kasan"' })).toMatchObject([
+      { key: "vexlab:kernelConfig", problem: "is no list of words" },
+    ]);
+  });
+});
 
 describe("a right configuration", () => {
   it("is complete without any key", async () => {

@@ -51,7 +51,6 @@ describe("signs of a crash", () => {
     ["WARNING: suspicious RCU usage", "lockdep"],
     ["[ BUG: Invalid wait context ]", "lockdep"],
     ["INFO: trying to register non-static key.", "lockdep"],
-    ["kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)", "kmemleak"],
     ["EXT4-fs error (device vda): ext4_lookup:1: comm sh", "root-disk-error"],
     ["I/O error, dev vda, sector 12 op 0x1:(WRITE)", "root-disk-error"],
     ["Buffer I/O error on dev vda, logical block 1, lost async page write", "root-disk-error"],
