@@ -33,7 +33,7 @@ export interface Fault extends Expected {
   readonly within: number;
   /** Why that is right, where it is not plain. */
   readonly why?: string;
-  /** By the kernel's version, where it is told otherwise. */
+  /** By the kernel's version, or `debug` for that of the stack, where it is told otherwise. */
   readonly on?: Readonly<Record<string, Expected>>;
   /** Seconds between two results, and for the suite; the manifest's defaults otherwise. */
   readonly caseTimeout?: number;

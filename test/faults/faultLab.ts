@@ -16,13 +16,18 @@ import { Checkout, expectExit, type Ended } from "../e2e/support/checkout.ts";
 import type { Fault, HostAction } from "./fault.ts";
 import type { HostCell, Mend } from "./hostCell.ts";
 
-const stack = "ci";
 const sshPorts = { host: 2986, cell: 2985 };
 /** For a guest that was told to end. */
 const goneMs = 20_000;
 /** A run that does not end by itself is a fault of vexlab's. */
 const longestMs = 300_000;
 const lookMs = 200;
+export const standardStack = "ci";
+
+/** Of a stack whose kernel looks for faults itself, which takes its time. */
+const longestOf = (stack: string): number => (stack === standardStack ? 1 : 6) * longestMs;
+/** The first `up` may build an image, and for stack debug a kernel. */
+const firstUpMs = (stack: string): number => (stack === standardStack ? 3 : 72) * longestMs;
 
 /** What came of a fault. */
 export interface Outcome {
@@ -58,6 +63,7 @@ export class FaultLab {
     private readonly checkout: Checkout,
     private readonly signal: AbortSignal,
     private readonly cell: HostCell | undefined,
+    private readonly stack: string,
   ) {
     const where = { ...places(), ...(cell && { cache: cell.cache }) };
     this.daemon = daemonFolder({ ...where, state: checkout.path(".vexlab") });
@@ -67,18 +73,26 @@ export class FaultLab {
 
   /**
    * @param kernel as `vexlab:kernel` has it; the image's own by default
+   * @param stack whose configuration the guest has
    * @param cell the part of the host that all happens in; without it, the host as it is
    */
-  static async make(signal: AbortSignal, kernel?: string, cell?: HostCell): Promise<FaultLab> {
+  static async make(
+    signal: AbortSignal,
+    kernel?: string,
+    cell?: HostCell,
+    stack = standardStack,
+  ): Promise<FaultLab> {
     const checkout = await Checkout.make("/tmp", cell ? { VEXLAB_CACHE_DIR: cell.cache } : {});
     const sshPort = cell ? sshPorts.cell : sshPorts.host;
     // As the stack `test` has it: the kernel notices more. A cell has a warm image of its own without.
-    const kernelParameters = cell ? undefined : "slub_debug=FZPU";
+    // Stack debug has other means.
+    const plain = cell !== undefined || stack !== standardStack;
+    const kernelParameters = plain ? undefined : "slub_debug=FZPU";
     const keys = { sshPort, source: "test/faults", kernelParameters };
     await checkout.configure(stack, { ...keys, ...(kernel && { kernel }) });
-    const lab = new FaultLab(checkout, signal, cell);
+    const lab = new FaultLab(checkout, signal, cell, stack);
     try {
-      expectExit(await lab.verb(["up", stack], { longestMs: 3 * longestMs }), 0);
+      expectExit(await lab.verb(["up", stack], { longestMs: firstUpMs(stack) }), 0);
     } catch (error) {
       await lab.remove();
       throw error;
@@ -94,7 +108,7 @@ export class FaultLab {
     this.signal.throwIfAborted();
     await this.describe(manifestOf(fault));
     await this.configure({ warm: fault.ownGuest ? "off" : undefined });
-    const argv = ["test", "--stack", stack, "--suite", fault.name, "--json"];
+    const argv = ["test", "--stack", this.stack, "--suite", fault.name, "--json"];
     if (fault.inMemory) argv.push("--dump-memory");
     const { name: suite, host: action } = fault;
     const mend = fault.before && (await this.act(fault.before, undefined));
@@ -117,7 +131,7 @@ export class FaultLab {
 
   /** Sets keys of the stack's file; undefined removes one. */
   async configure(keys: Readonly<Record<string, string | undefined>>): Promise<void> {
-    await this.checkout.configure(stack, keys);
+    await this.checkout.configure(this.stack, keys);
   }
 
   /** Destroys the stack and removes the checkout; keeps it, and says so, when that fails. */
@@ -125,7 +139,7 @@ export class FaultLab {
     // A guest that was stopped answers nobody.
     for (const pid of await this.forks()) process.kill(pid, "SIGCONT");
     // The signal that ends the runs of faults is not meant for it.
-    expectExit(await this.verb(["destroy", stack]), 0);
+    expectExit(await this.verb(["destroy", this.stack]), 0);
     await this.checkout.remove();
   }
 
@@ -143,7 +157,7 @@ export class FaultLab {
       env: { ...environment, ...options.environment },
       // A terminal's Ctrl-C would reach it a second time, which ends it without its clean-up.
       detached: true,
-      ...{ timeout: options.longestMs ?? longestMs, forceKillAfterDelay: 30_000 },
+      ...{ timeout: options.longestMs ?? longestOf(this.stack), forceKillAfterDelay: 30_000 },
     });
     this.running = running;
     const { during } = options;
@@ -161,7 +175,7 @@ export class FaultLab {
     for (;;) {
       const domains = (await domainNames(this.uri)).filter((name) => name.includes("-fork-"));
       const processes = (await this.forks()).map((pid) => `process ${pid}`);
-      const forks = this.checkout.path(`.vexlab/stacks/${stack}/forks`);
+      const forks = this.checkout.path(`.vexlab/stacks/${this.stack}/forks`);
       const folders = await readdir(forks).catch(() => []);
       const left = [...domains, ...processes, ...folders.map((name) => `folder ${name}`)];
       if (left.length === 0 || performance.now() > until) return left;
@@ -196,7 +210,7 @@ export class FaultLab {
           process.kill(pid, action === "kill QEMU" ? "SIGKILL" : "SIGSTOP");
         return undefined;
       case "remove the console file": {
-        const forks = this.checkout.path(`.vexlab/stacks/${stack}/forks`);
+        const forks = this.checkout.path(`.vexlab/stacks/${this.stack}/forks`);
         for (const each of await readdir(forks)) await rm(`${forks}/${each}/console.log`);
         return undefined;
       }
@@ -211,10 +225,10 @@ export class FaultLab {
         await this.endDaemon("SIGKILL");
         return undefined;
       case "unplug the network":
-        await monitor(this.uri, `vexlab-${stack}`, "set_link", { name: "ssh0", up: false });
+        await monitor(this.uri, `vexlab-${this.stack}`, "set_link", { name: "ssh0", up: false });
         return undefined;
       case "take the port": {
-        const stop = ["vm", "stop", "--stack", stack, "--deadline-seconds", "1"];
+        const stop = ["vm", "stop", "--stack", this.stack, "--deadline-seconds", "1"];
         expectExit(await this.checkout.vexlab(stop), 0);
         const server = createServer().listen(sshPorts.host, "127.0.0.1");
         await once(server, "listening");
@@ -241,7 +255,7 @@ export class FaultLab {
     const found: number[] = [];
     for (const pid of await processIds()) {
       const words = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-      const isFork = words.includes(`guest=vexlab-${stack}-fork-`);
+      const isFork = words.includes(`guest=vexlab-${this.stack}-fork-`);
       if (isFork && words.includes(this.checkout.folder)) found.push(Number(pid));
     }
     return found;

@@ -1,6 +1,7 @@
 /**
- * `npm run faults [-- --kernel VERSION] [NAME…]`: makes faults in real guests and looks whether vexlab
- * tells them right. Writes `test_results/faults.json`; exits with 1 when one is told wrong.
+ * `npm run faults [-- --kernel VERSION | --stack debug] [NAME…]`: makes faults in real guests and looks
+ * whether vexlab tells them right. On stack `debug`, whose kernel has sanitizers, those are made that it
+ * alone notices. Writes `test_results/faults.json`; exits with 1 when one is told wrong.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,31 +9,42 @@ import { parseArgs } from "node:util";
 import { ExitCode } from "../../lab/config/errors.ts";
 import { cancellable } from "../../lab/config/cancellation.ts";
 import { places } from "../../lab/config/places.ts";
+import { patienceFor } from "../../lab/kernel/sanitizers.ts";
 import { catalogue, faultNames } from "./catalogue.ts";
 import { cellFaults } from "./cellFaults.ts";
 import { CellLab } from "./cellLab.ts";
-import { FaultLab } from "./faultLab.ts";
+import { FaultLab, standardStack } from "./faultLab.ts";
 import { judgeCellTold, judgeTold, tableOf, type Told } from "./told.ts";
 
 const say = (text: string): void => void process.stderr.write(`faults: ${text}\n`);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { kernel: { type: "string" } },
+  options: { kernel: { type: "string" }, stack: { type: "string" } },
 });
 const unknown = positionals.filter((name) => !faultNames.includes(name));
 if (unknown.length > 0) {
   say(`no such fault: ${unknown.join(", ")}; there are ${faultNames.join(", ")}`);
   process.exit(ExitCode.usage);
 }
-const names = positionals.length === 0 ? faultNames : positionals;
+const { stack = standardStack } = values;
+const isDebug = stack !== standardStack;
+if (isDebug && stack !== "debug") {
+  say(`faults are not made on stack ${stack}; there are ${standardStack} and debug`);
+  process.exit(ExitCode.usage);
+}
+/** What the kernel of stack debug looks for, which makes it slower. */
+const debugKernel = ["kasan", "kmemleak", "lockdep"] as const;
+const noticed = catalogue.filter(({ on }) => on?.["debug"] !== undefined).map(({ name }) => name);
+const names = positionals.length > 0 ? positionals : isDebug ? noticed : faultNames;
 const chosenOf = <Named extends { readonly name: string }>(all: readonly Named[]): Named[] =>
   names.flatMap((name) => all.filter((fault) => fault.name === name));
 process.exitCode = await cancellable((signal) => run(signal));
 
 async function run(signal: AbortSignal): Promise<number> {
   // Of a host that has other things to do.
-  const slack = Number(process.env["VEXLAB_FAULTS_SLACK"] || 1);
+  const slack =
+    Number(process.env["VEXLAB_FAULTS_SLACK"] || 1) * (isDebug ? patienceFor(debugKernel) : 1);
   const results: Told[] = [];
   let kernel = "";
   const add = (told: Told): void => {
@@ -45,13 +57,14 @@ async function run(signal: AbortSignal): Promise<number> {
   const inCell = chosenOf(cellFaults);
   if (inSuites.length > 0)
     await using(
-      (aborted, version) => FaultLab.make(aborted, version),
+      (aborted, version) => FaultLab.make(aborted, version, undefined, stack),
       signal,
       async (lab) => {
         for (const fault of inSuites) {
           const outcome = await lab.run(fault);
           kernel ||= outcome.report?.kernelRelease ?? "";
-          const version = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
+          const series = /^\d+\.\d+/.exec(outcome.report?.kernelRelease ?? "")?.[0] ?? "";
+          const version = isDebug ? "debug" : series;
           add(judgeTold(fault, outcome, version, slack));
         }
       },

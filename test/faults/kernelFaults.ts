@@ -27,8 +27,6 @@ const silent = (name: string, what: string, reason: RegExp): Fault =>
   other(name, what, "passed", onePassed, {
     why: "only a kernel with sanitizers notices it: stack debug",
     on: { debug: { verdict: "crashed", reason } },
-    // What it costs in a kernel with sanitizers; a stock kernel's takes a tenth of it.
-    within: 150,
   });
 
 /** The suite that makes the recorded fault of that name; or nothing, where loading the module does. */
