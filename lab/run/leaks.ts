@@ -5,9 +5,13 @@
 import { distinct, type CrashReport } from "../console/crashReport.ts";
 import { kmemleakReports } from "../console/kmemleak.ts";
 import type { Guest, RunLog } from "./guest.ts";
+import { loadedCode, notesFile, withNames } from "./moduleAddresses.ts";
+import type { RunPlan } from "./plan.ts";
 
 /** For two scans of an emulated guest's memory. */
 const scansMs = 120_000;
+
+const notesBegin = "vexlab: addresses";
 
 // An object that is younger than five seconds is not told of (jiffies_min_age in mm/kmemleak.c), and a
 // new one only by the second scan: the first notes its content, which may still change. After that it
@@ -20,21 +24,22 @@ file=/sys/kernel/debug/kmemleak
 sleep 5
 { echo scan >"$file"; } 2>/dev/null || exit 9
 cat /proc/uptime "$file"
-echo clear >"$file"`;
+echo clear >"$file"
+echo ${notesBegin}
+cat ${notesFile} 2>/dev/null || true`;
 
 /**
  * The leaks since the last time, one of each kind.
- * @param patience by how much the guest is slower than others
  * @throws GuestError when the guest does not answer
  */
 export async function findLeaks(
   guest: Guest,
+  plan: RunPlan,
   log: RunLog,
-  patience: number,
 ): Promise<readonly CrashReport[]> {
   log.write("asking kmemleak for memory that is lost");
   const { exitCode, stdout } = await guest.run(["sudo", "-n", "sh", "-c", script], {
-    deadlineMs: scansMs * patience,
+    deadlineMs: scansMs * (plan.patience ?? 1),
   });
   if (exitCode !== 0) {
     log.write(
@@ -44,7 +49,8 @@ export async function findLeaks(
     );
     return [];
   }
-  return leaksIn(stdout, log);
+  const [text = "", notes = ""] = stdout.split(`${notesBegin}\n`);
+  return leaksIn(withNames(text, await loadedCode(notes, plan)), log);
 }
 
 /** Pure part: the uptime, then what kmemleak says. */

@@ -5,6 +5,7 @@ import { ExitCode, LabError } from "../config/errors.ts";
 import { withToolsFor, type Manifest, type Suite } from "../config/manifest.ts";
 import { insmodWords, moduleName, moduleOrder } from "./moduleOrder.ts";
 import { patienceFor, type SanitizerName } from "../kernel/sanitizers.ts";
+import { notedPath } from "./moduleAddresses.ts";
 import { inRandomOrder } from "./order.ts";
 import { everything, selectedSuites, selectionEnvironment, type Selection } from "./selection.ts";
 
@@ -110,6 +111,7 @@ export function planRun(
         .map(({ file, parameters }) => [file, ...parameters].join(" "))
         .join("\n"),
       KERNELRELEASE: build.kernelRelease,
+      ...(sanitizers.includes("kmemleak") && { PATH: notedPath }),
       ...selectionEnvironment(selection),
       ...(seed !== undefined && { VEXLAB_SEED: `${seed}` }),
     },

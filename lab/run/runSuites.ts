@@ -16,6 +16,7 @@ import { judge } from "./judge.ts";
 import { findLeaks } from "./leaks.ts";
 import { KernelWatch, type KernelState } from "./kernelLog.ts";
 import { loadModules, unloadModules } from "./load.ts";
+import { noteModuleAddresses } from "./moduleAddresses.ts";
 import type { PlannedSuite, RunPlan } from "./plan.ts";
 import { releaseMounts, uploadTree } from "./prepare.ts";
 import { notRun, runSuite } from "./suite.ts";
@@ -150,6 +151,7 @@ class Run {
       this.loadFailure = `it was built for kernel ${plan.kernelRelease}, the guest runs ${state.release}`;
       return undefined;
     }
+    if (plan.looksForLeaks) await noteModuleAddresses(guest, plan, plan.patience);
     const stale = await unloadModules(guest, plan, log, state.modules);
     if (stale.length === 0) return watch;
     this.loadFailure = `an older build is still loaded: ${stale.join("; ")}`;
@@ -208,9 +210,7 @@ class Run {
     if (plan.looksForLeaks !== true) return false;
     const step = progress.step("looking for lost memory");
     try {
-      const leaks = await this.phases.time("check", () =>
-        findLeaks(guest, log, plan.patience ?? 1),
-      );
+      const leaks = await this.phases.time("check", () => findLeaks(guest, plan, log));
       await this.evidence.takeCrashes(leaks, time);
       if (leaks.length === 0) step.done();
       else step.failed(leaks.map(({ title }) => title).join("; "));
