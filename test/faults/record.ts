@@ -1,6 +1,7 @@
 /**
  * Records what a kernel says when it goes wrong: each fault in a fresh fork of a stack's guest, its
- * console from the fault on kept as test/fixtures/console/<kernel>/<fault>.log. `healthy-boot` is the
+ * console from the fault on kept as test/fixtures/console/<kernel>/<fault>.log, where a kernel with
+ * sanitizers has a name with them (6.1-kasan-kmemleak-lockdep). `healthy-boot` is the
  * console of a cold boot of the stack's own guest.
  *
  *     test/faults/record STACK [fault…]
@@ -19,6 +20,7 @@ import { places } from "../../lab/config/places.ts";
 import { startDomain, stopDomain } from "../../lab/guest/power.ts";
 import { readGuestRecord } from "../../lab/guest/record.ts";
 import { waitForGuest } from "../../lab/guest/wait.ts";
+import { sanitizersOf } from "../../lab/kernel/sanitizers.ts";
 import { terminalProgress, type Progress } from "../../lab/report/progress.ts";
 import { forkBase, startSibling, type ForkBase } from "../../lab/warm/sibling.ts";
 import { builtImage } from "../../lab/image/image.ts";
@@ -58,7 +60,9 @@ async function record(name: string, names: readonly string[], progress: Progress
     { stack: name, source, image, suites: [], builder: hostBuilder(image.sysroot) },
     { progress },
   );
-  const kernel = /^\d+\.\d+/.exec(build.kernelRelease)?.[0] ?? build.kernelRelease;
+  const series = /^\d+\.\d+/.exec(build.kernelRelease)?.[0] ?? build.kernelRelease;
+  const sanitizers = await sanitizersOf(image);
+  const kernel = [series, ...sanitizers].join("-");
   const folder = join(places().checkout, "test", "fixtures", "console", kernel);
   await mkdir(folder, { recursive: true });
   const keep = async (fault: string, text: string): Promise<void> => {
@@ -67,7 +71,8 @@ async function record(name: string, names: readonly string[], progress: Progress
   };
 
   const base = await forkBase(guest, resultsFolder(name, places()), progress);
-  for (const recording of recordings.filter((each) => isWanted(each.name))) {
+  const canSay = (each: Recording): boolean => !each.sanitizers || sanitizers.length > 0;
+  for (const recording of recordings.filter((each) => isWanted(each.name) && canSay(each))) {
     const step = progress.step(recording.name);
     const text = await recordFault(base, build, recording);
     await keep(recording.name, text);

@@ -7,6 +7,8 @@ export interface Recording {
   readonly command: string;
   /** Settings of the kernel before it, files below /proc/sys and /sys. */
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** Only a kernel with sanitizers has something to say of it. */
+  readonly sanitizers?: true;
   /** How long the kernel gets to notice when the command does not end; 5 by default. */
   readonly seconds?: number;
 }
@@ -94,6 +96,12 @@ export const recordings: readonly Recording[] = [
   fault("kmalloc-double-free"),
   fault("leak"),
   fault("kmalloc-leak"),
+  {
+    name: "kmemleak",
+    command: `${insmod("kmalloc-leak")}; cd /sys/kernel/debug; echo scan >kmemleak; sleep 6; echo scan >kmemleak; cat kmemleak >/dev/ttyS0`,
+    sanitizers: true,
+    seconds: 120,
+  },
   // What only kernels with sanitizers notice.
   ...["lock-order", "read-beyond", "read-freed", "read-beyond-stack", "read-beyond-global"].map(
     (name) => fault(name),

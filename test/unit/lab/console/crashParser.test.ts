@@ -267,3 +267,68 @@ describe("what else a console holds", () => {
     expect(crashReports(storm)).toHaveLength(1);
   });
 });
+
+// As kernel/locking/lockdep.c (print_circular_bug) and mm/kasan/report.c of 6.1 word them.
+describe("a sanitizer's report is at the function that it is about", () => {
+  const lines = (...all: string[]): string =>
+    all.map((text, index) => `[   12.${String(index).padStart(6, "0")}] ${text}\n`).join("");
+  const titleOf = (...all: string[]): string[] =>
+    crashReports(lines(...all)).map(({ title }) => title);
+
+  it("of an order of locks that can deadlock", () => {
+    expect(
+      titleOf(
+        "======================================================",
+        "WARNING: possible circular locking dependency detected",
+        "6.1.192-kasan #1 Tainted: G           O      ",
+        "------------------------------------------------------",
+        "insmod/345 is trying to acquire lock:",
+        "ffffffffc0204aa0 (first){+.+.}-{3:3}, at: take_both+0x6d/0xa0 [hello]",
+        "but task is already holding lock:",
+        "ffffffffc0204a00 (second){+.+.}-{3:3}, at: take_both+0x5f/0xa0 [hello]",
+        "which lock already depends on the new lock.",
+        "-> #1 (second){+.+.}-{3:3}:",
+        "       __mutex_lock+0xf3/0xf30",
+        "       other+0x3b/0xa0 [hello]",
+        "stack backtrace:",
+        "CPU: 1 PID: 345 Comm: insmod Tainted: G           O       6.1.192-kasan #1",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x49/0x61",
+        " check_noncircular+0x1a5/0x1c0",
+        " __lock_acquire+0x1b1e/0x2b40",
+        " lock_acquire+0xf0/0x2d0",
+        " __mutex_lock+0xf3/0xf30",
+        " take_both+0x6d/0xa0 [hello]",
+        " </TASK>",
+      ),
+    ).toEqual(["possible circular locking dependency detected in take_both [hello]"]);
+  });
+
+  it("of memory used beyond its end, whoever allocated it", () => {
+    expect(
+      titleOf(
+        "==================================================================",
+        "BUG: KASAN: slab-out-of-bounds in read_byte+0x5a/0x90 [hello]",
+        "Read of size 1 at addr ffff888006d3f0b2 by task insmod/345",
+        "",
+        "CPU: 0 PID: 345 Comm: insmod Tainted: G           O       6.1.192-kasan #1",
+        "Call Trace:",
+        " <TASK>",
+        " dump_stack_lvl+0x49/0x61",
+        " print_report+0x171/0x486",
+        " kasan_report+0xb7/0x130",
+        " read_byte+0x5a/0x90 [hello]",
+        " hello_init+0x10/0x20 [hello]",
+        " </TASK>",
+        "",
+        "Allocated by task 345:",
+        " kasan_save_stack+0x22/0x50",
+        " __kasan_kmalloc+0x7f/0x90",
+        " allocate+0x23/0x90 [hello]",
+        "==================================================================",
+        "Disabling lock debugging due to kernel taint",
+      ),
+    ).toEqual(["KASAN: slab-out-of-bounds in read_byte [hello]"]);
+  });
+});
