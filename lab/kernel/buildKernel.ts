@@ -12,7 +12,6 @@ import writeFileAtomic from "write-file-atomic";
 import type { CustomKernel } from "../config/customKernel.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { missingOptions, parseKernelConfig } from "../config/kernelTree.ts";
-import { isRecipeName } from "../config/recipes.ts";
 import { checkDiskSpace } from "../image/build.ts";
 import type { BuiltImage } from "../image/image.ts";
 import { takeLock } from "../image/lock.ts";
@@ -120,9 +119,8 @@ async function build(
   const step = progress.step(`kernel with ${label}`);
   const work = await mkdtemp(join(kernelsFolder(cache), `${buildingPrefix}${hash}.`));
   try {
-    if (!isRecipeName(base.recipe)) throw new Error(`${base.recipe} is no recipe`);
     const fetched = join(work, "package");
-    const source = await fetchSource(base.recipe, base.kernelRelease, fetched, signal);
+    const source = await fetchSource(base, fetched, signal);
     const compiler = compilerOf(base);
     const sum = createHash("sha256").update([hash, source.version, compiler].join("\0"));
     const series = /^\d+\.\d+/.exec(base.kernelRelease)?.[0] ?? "";

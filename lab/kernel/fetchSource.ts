@@ -7,7 +7,8 @@ import { archiveOptions, packageArchive } from "../image/archive.ts";
 import { sourceLines } from "../image/aptSources.ts";
 import { removeFolders, runAsRoot } from "../image/namespace.ts";
 import { recipe as recipeOf } from "../image/recipe.ts";
-import type { RecipeName } from "../config/recipes.ts";
+import { isRecipeName } from "../config/recipes.ts";
+import type { Image } from "../image/image.ts";
 import { kernelSuite, sourcePackage } from "./kernelRecipe.ts";
 
 export interface KernelSource {
@@ -19,22 +20,24 @@ export interface KernelSource {
 
 /**
  * Fetches the sources of an image's kernel series into a folder that does not exist.
- * @param kernelRelease the image's
  * @throws LabError when the archive has none, or can't be reached
  */
 export async function fetchSource(
-  base: RecipeName,
-  kernelRelease: string,
+  base: Image,
   folder: string,
   signal?: AbortSignal,
 ): Promise<KernelSource> {
-  const one = recipeOf(base);
-  const name = sourcePackage(kernelRelease);
-  const suite = kernelSuite(one);
+  if (!isRecipeName(base.recipe)) throw new Error(`${base.recipe} is no recipe`);
+  const one = recipeOf(base.recipe);
+  const name = sourcePackage(base.kernelRelease);
+  const suite = base.kernelPackage?.suite ?? kernelSuite(one);
   const archive = await packageArchive();
   const lines = archive && [
     ...sourceLines(archive, one.release),
-    ...(suite === one.release ? [] : [`deb ${archive.main} ${suite} main`]),
+    // Those of the release itself are there already.
+    ...(new RegExp(`^${one.release}(?:-updates|-security)?$`).test(suite)
+      ? []
+      : [`deb ${archive.main} ${suite} main`]),
   ];
   const argv = [
     ...["mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"],

@@ -75,6 +75,6 @@ describe("fragments", () => {
 
 it("names images after what they are made of", () => {
   const config = { kind: "config", fragments: ["kasan", "lockdep"], files: ["/a/My_Own.config"] };
-  expect(customName("debian-12", config as never)).toBe("debian-12-kasan-lockdep-myown");
+  expect(customName("debian-12", config as never)).toBe("debian-12-kasan-lockdep-my-own");
   expect(customName("debian-12", { kind: "tree", folder: "/src/linux" })).toBe("debian-12-tree");
 });
