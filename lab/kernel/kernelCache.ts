@@ -118,6 +118,11 @@ export async function kernelPointers(cache?: string): Promise<ReadonlyMap<string
   return found;
 }
 
+/** The hashes of configurations whose build has left a log. */
+export async function kernelLogs(cache?: string): Promise<string[]> {
+  return (await names(cache)).flatMap((name) => /^([0-9a-f]{16})\.log$/.exec(name)?.[1] ?? []);
+}
+
 /** Forgets what a configuration made, and what its build said. */
 export async function forgetKernel(recipeHash: string, cache?: string): Promise<void> {
   for (const end of ["json", "log"])

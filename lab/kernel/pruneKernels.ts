@@ -15,6 +15,7 @@ import {
   kernelFolder,
   kernelIds,
   kernelLock,
+  kernelLogs,
   kernelPointers,
   makeKernelsFolder,
   unfinishedKernels,
@@ -61,6 +62,10 @@ export async function pruneKernels(
       removed.push(id);
     });
   }
+  // What failed builds said.
+  for (const hash of await kernelLogs(cache))
+    if (!pointers.has(hash))
+      await unlessBuilt(hash, progress, cache, () => forgetKernel(hash, cache));
   return { removed };
 }
 
