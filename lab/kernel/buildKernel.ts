@@ -17,7 +17,7 @@ import type { BuiltImage } from "../image/image.ts";
 import { takeLock } from "../image/lock.ts";
 import { removeFolders } from "../image/namespace.ts";
 import { formatDuration, type Progress } from "../report/progress.ts";
-import { fetchSource } from "./fetchSource.ts";
+import { fetchSource, sourceOrigin } from "./fetchSource.ts";
 import {
   buildingPrefix,
   kernelFolder,
@@ -55,8 +55,8 @@ const progressEveryMs = 20_000;
 
 /** The hash of what a configuration makes from an image's sources. */
 export async function kernelRecipeHash(custom: ConfigKernel, base: BuiltImage): Promise<string> {
-  const series = /^\d+\.\d+/.exec(base.kernelRelease)?.[0] ?? base.kernelRelease;
-  const parts = [base.recipe, series, await hashCustomKernel(custom)];
+  const { release, suite, name } = sourceOrigin(base);
+  const parts = [release, suite, name, await hashCustomKernel(custom)];
   return createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
 }
 

@@ -8,8 +8,33 @@ import { sourceLines } from "../image/aptSources.ts";
 import { removeFolders, runAsRoot } from "../image/namespace.ts";
 import { recipe as recipeOf } from "../image/recipe.ts";
 import { isRecipeName } from "../config/recipes.ts";
-import type { Image } from "../image/image.ts";
+import type { BuiltImage } from "../image/image.ts";
 import { kernelSuite, sourcePackage } from "./kernelRecipe.ts";
+
+/** Where the sources of an image's kernel are from; the same for every kernel of a series. */
+export interface SourceOrigin {
+  /** The distribution's release. */
+  readonly release: string;
+  /** Of the archive. */
+  readonly suite: string;
+  /** Such as linux-source-6.1. */
+  readonly name: string;
+}
+
+export function sourceOrigin(
+  base: Pick<BuiltImage, "recipe" | "kernelRelease" | "kernelPackage">,
+): SourceOrigin {
+  if (!isRecipeName(base.recipe)) throw new Error(`${base.recipe} is no recipe`);
+  const one = recipeOf(base.recipe);
+  const suite = base.kernelPackage?.suite ?? kernelSuite(one);
+  // Updates of the release replace each other: where the last one is from makes no other kernel.
+  const isOwn = new RegExp(`^${one.release}(?:-updates|-security)?$`).test(suite);
+  return {
+    release: one.release,
+    suite: isOwn ? one.release : suite,
+    name: sourcePackage(base.kernelRelease),
+  };
+}
 
 export interface KernelSource {
   /** The package's version. */
@@ -23,21 +48,15 @@ export interface KernelSource {
  * @throws LabError when the archive has none, or can't be reached
  */
 export async function fetchSource(
-  base: Image,
+  base: BuiltImage,
   folder: string,
   signal?: AbortSignal,
 ): Promise<KernelSource> {
-  if (!isRecipeName(base.recipe)) throw new Error(`${base.recipe} is no recipe`);
-  const one = recipeOf(base.recipe);
-  const name = sourcePackage(base.kernelRelease);
-  const suite = base.kernelPackage?.suite ?? kernelSuite(one);
+  const { release, suite, name } = sourceOrigin(base);
   const archive = await packageArchive();
   const lines = archive && [
-    ...sourceLines(archive, one.release),
-    // Those of the release itself are there already.
-    ...(new RegExp(`^${one.release}(?:-updates|-security)?$`).test(suite)
-      ? []
-      : [`deb ${archive.main} ${suite} main`]),
+    ...sourceLines(archive, release),
+    ...(suite === release ? [] : [`deb ${archive.main} ${suite} main`]),
   ];
   const argv = [
     ...["mmdebstrap", "--mode=root", "--variant=extract", "--format=directory"],
@@ -45,7 +64,7 @@ export async function fetchSource(
     '--aptopt=APT::Sandbox::User "root";',
     '--aptopt=APT::Install-Recommends "false";',
     ...(await archiveOptions()).map((option) => `--aptopt=${option}`),
-    ...[one.release, folder],
+    ...[release, folder],
     ...(lines ?? []),
   ];
   try {

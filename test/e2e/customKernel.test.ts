@@ -6,10 +6,13 @@
 import { appendFile } from "node:fs/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { imageFolder } from "../../lab/image/cache.ts";
+import { removeFolders } from "../../lab/image/namespace.ts";
 import { Checkout, expectExit } from "./support/checkout.ts";
 
 let checkout: Checkout;
 let release = "";
+let imageId = "";
 
 beforeAll(async () => {
   checkout = await Checkout.make();
@@ -27,6 +30,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await checkout.vexlab(["destroy", "ci"]);
+  // Nobody will ever want an image of this tree again.
+  if (imageId !== "") await removeFolders([imageFolder(imageId)]);
   await checkout.remove();
 });
 
@@ -40,7 +45,9 @@ test("the guest boots the kernel of the tree, and the module is tested on it", a
   await checkout.configure("ci", { kernelTree: "linux" });
   const { all } = expectExit(await checkout.vexlab(["up", "ci"]), 0);
   expect(all).toContain("image debian-12-tree: done");
-  expect(await checkout.outputs("ci")).toMatchObject({ verdict: "passed", kernelRelease: release });
+  const outputs = await checkout.outputs("ci");
+  imageId = String(outputs["imageId"]);
+  expect(outputs).toMatchObject({ verdict: "passed", kernelRelease: release });
   const facts =
     "uname -r; ls /lib/modules; cat /etc/debian_version; ls /lib/modules/$(uname -r)/build/";
   const { stdout } = expectExit(await checkout.ssh("ci", facts), 0);

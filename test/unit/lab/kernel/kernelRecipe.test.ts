@@ -2,6 +2,7 @@ import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { CustomKernel } from "../../../../lab/config/customKernel.ts";
+import { sourceOrigin } from "../../../../lab/kernel/fetchSource.ts";
 import { untakenLines } from "../../../../lab/kernel/buildKernel.ts";
 import {
   hashCustomKernel,
@@ -70,6 +71,20 @@ it("takes the sources from where the image's kernel comes from", () => {
   expect(kernelSuite({ release: "bookworm", packages })).toBe("bookworm-backports");
   expect(kernelSuite({ release: "sid", packages: ["linux-image-amd64"] })).toBe("sid");
   expect(sourcePackage("6.12.48+deb12-amd64")).toBe("linux-source-6.12");
+});
+
+it("is the same kernel for every update of a release's own", () => {
+  const origin = (recipe: string, kernelRelease: string, suite?: string) =>
+    sourceOrigin({
+      ...{ recipe, kernelRelease },
+      ...(suite !== undefined && { kernelPackage: { name: "linux-image", version: "1", suite } }),
+    });
+  const own = { release: "bookworm", suite: "bookworm", name: "linux-source-6.1" };
+  expect(origin("debian-12", "6.1.0-56-amd64")).toEqual(own);
+  expect(origin("debian-12", "6.1.0-57-amd64", "bookworm-security")).toEqual(own);
+  expect(origin("debian-12-linux-6.12", "6.12.95+deb12-amd64", "bookworm-backports")).toEqual({
+    ...{ release: "bookworm", suite: "bookworm-backports", name: "linux-source-6.12" },
+  });
 });
 
 it("gives the kernel a release that says what it has", () => {
