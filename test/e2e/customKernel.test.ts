@@ -10,6 +10,9 @@ import { imageFolder } from "../../lab/image/cache.ts";
 import { removeFolders } from "../../lab/image/namespace.ts";
 import { Checkout, expectExit } from "./support/checkout.ts";
 
+/** Milliseconds for an image, a boot, a build and two suites, on two cores that are busy. */
+const upMs = 30 * 60_000;
+
 let checkout: Checkout;
 let release = "";
 let imageId = "";
@@ -41,20 +44,24 @@ test("a tree that is not built is refused at preview, with what it lacks", async
   expect(all).toContain("vexlab:kernelTree = examples: is no kernel tree: no .config in it");
 });
 
-test("the guest boots the kernel of the tree, and the module is tested on it", async () => {
-  await checkout.configure("ci", { kernelTree: "linux" });
-  const { all } = expectExit(await checkout.vexlab(["up", "ci"]), 0);
-  expect(all).toContain("image debian-12-tree: done");
-  const outputs = await checkout.outputs("ci");
-  imageId = String(outputs["imageId"]);
-  expect(outputs).toMatchObject({ verdict: "passed", kernelRelease: release });
-  const facts =
-    "uname -r; ls /lib/modules; cat /etc/debian_version; ls /lib/modules/$(uname -r)/build/";
-  const { stdout } = expectExit(await checkout.ssh("ci", facts), 0);
-  expect(stdout).toContain(`${release}\n`);
-  // The rest is the other image's, and a module can be built in the guest as well.
-  expect(stdout).toContain("Module.symvers");
-});
+test(
+  "the guest boots the kernel of the tree, and the module is tested",
+  { timeout: upMs },
+  async () => {
+    await checkout.configure("ci", { kernelTree: "linux" });
+    const { all } = expectExit(await checkout.vexlab(["up", "ci"]), 0);
+    expect(all).toContain("image debian-12-tree: done");
+    const outputs = await checkout.outputs("ci");
+    imageId = String(outputs["imageId"]);
+    expect(outputs).toMatchObject({ verdict: "passed", kernelRelease: release });
+    const facts =
+      "uname -r; ls /lib/modules; cat /etc/debian_version; ls /lib/modules/$(uname -r)/build/";
+    const { stdout } = expectExit(await checkout.ssh("ci", facts), 0);
+    expect(stdout).toContain(`${release}\n`);
+    // The rest is the other image's, and a module can be built in the guest as well.
+    expect(stdout).toContain("Module.symvers");
+  },
+);
 
 test("afterwards nothing is to be done, until the tree is built anew", async () => {
   expect(await checkout.planned("ci")).toEqual({});
