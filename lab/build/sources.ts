@@ -38,6 +38,9 @@ export interface SourceRules {
   isSource(file: string): boolean;
 }
 
+/** What is wrong with a link that can't be a source: it is no part of what is copied. */
+export const leavesFolder = "is a link that leaves the source folder";
+
 /** The rules of a manifest. */
 export function sourceRules(manifest: Manifest): SourceRules {
   const outputs = new Set(declaredArtefacts(manifest));
@@ -98,7 +101,7 @@ export async function listSources(folder: string, manifest: Manifest): Promise<S
         faults.push({
           key: path,
           value: target,
-          problem: "is a link that leaves the source folder",
+          problem: leavesFolder,
           allowed: "relative links inside of it, or an entry in sources.exclude",
         });
       } else found.push({ path, executable: false, target });

@@ -2,9 +2,11 @@
 import { access, chmod, copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import { ExitCode, LabError } from "../config/errors.ts";
-import { manifestName, parseManifest } from "../config/manifest.ts";
+import { leavesFolder, listSources } from "../build/sources.ts";
+import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
+import { manifestName, parseManifest, type Manifest } from "../config/manifest.ts";
 import { places } from "../config/places.ts";
+import { listed } from "./dkmsSurvey.ts";
 import { firstSuite, manifestText } from "./manifestText.ts";
 import { surveyTree, type Survey } from "./survey.ts";
 
@@ -48,10 +50,7 @@ export async function adopt(source: string, { force, dryRun }: AdoptOptions): Pr
       ExitCode.usage,
       "--force writes a new one and keeps the old one; --dry-run prints what it would be.",
     );
-  const survey = await surveyTree(source);
-  const manifest = manifestText(survey);
-  // What we write ourselves has to be right.
-  parseManifest(manifest, `${manifestName} as written by init`);
+  const { survey, manifest } = await checkedManifest(source, await surveyTree(source));
   if (dryRun) return { source, survey, manifest, written: [] };
   const written: string[] = [];
   const [script = ""] = firstSuite.command;
@@ -63,6 +62,38 @@ export async function adopt(source: string, { force, dryRun }: AdoptOptions): Pr
   await writeFileAtomic(file, manifest);
   written.push(manifestName);
   return { source, survey, manifest, written, ...(backup !== undefined && { backup }) };
+}
+
+/**
+ * The manifest's text, which is right as `vexlab manifest check` has it. Links that leave the folder,
+ * which a package has to its documentation, are left out of the sources.
+ */
+async function checkedManifest(
+  source: string,
+  survey: Survey,
+): Promise<{ readonly survey: Survey; readonly manifest: string }> {
+  const check = (text: string): Manifest =>
+    parseManifest(text, `${manifestName} as init writes it`);
+  const manifest = manifestText(survey);
+  const leaving = await linksOut(source, check(manifest));
+  if (leaving.length === 0) return { survey, manifest };
+  const missing = [...survey.missing, `links that leave the folder, left out: ${listed(leaving)}`];
+  const without = { ...survey, missing, leftOut: leaving };
+  const text = manifestText(without);
+  await listSources(source, check(text));
+  return { survey: without, manifest: text };
+}
+
+async function linksOut(source: string, manifest: Manifest): Promise<string[]> {
+  try {
+    await listSources(source, manifest);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    const leaving = error.faults.filter(({ problem }) => problem === leavesFolder);
+    if (leaving.length < error.faults.length) throw error;
+    return leaving.map(({ key }) => key);
+  }
 }
 
 async function writeFirstSuite(file: string): Promise<void> {

@@ -20,6 +20,7 @@ export function manifestText(survey: Survey): string {
     ...loadPart(survey),
     ...filesystemPart(survey),
     ...toolsPart(survey),
+    ...sourcesPart(survey),
     "",
     "# Programs that print KTAP, run as root in the guest with the modules loaded.",
     "suites:",
@@ -84,6 +85,13 @@ function toolsPart({ tools }: Survey): string[] {
     `    artefacts: ${flow(programs)}`,
   ]);
   return ["", "tools:", ...each.flat()];
+}
+
+function sourcesPart({ leftOut = [] }: Survey): string[] {
+  if (leftOut.length === 0) return [];
+  // In gitignore's language: from the root on, and no character is a pattern.
+  const patterns = leftOut.map((path) => `/${path.replace(/[\\*?[\]!# ]/g, "\\$&")}`);
+  return ["", "sources:", "  # Links that leave this folder.", `  exclude: ${flow(patterns)}`];
 }
 
 /** Lines of a comment below a key of the module. */

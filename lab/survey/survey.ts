@@ -26,6 +26,8 @@ export interface Survey {
   readonly parameters: readonly string[];
   readonly tools: readonly CargoSurvey[];
   readonly suites: readonly FoundSuite[];
+  /** Files that can't be sources; none when undefined. */
+  readonly leftOut?: readonly string[];
   /** What was found, a sentence each. */
   readonly found: readonly string[];
   /** What could not be found out, or what will need a person. */

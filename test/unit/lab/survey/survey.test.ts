@@ -1,8 +1,9 @@
 /** Surveys of small trees; bash and make really run, in the sandbox, with the host's programs. */
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listSources } from "../../../../lab/build/sources.ts";
 import { parseManifest } from "../../../../lab/config/manifest.ts";
 import { adopt } from "../../../../lab/survey/adopt.ts";
 import { parseObjects } from "../../../../lab/survey/kbuildSurvey.ts";
@@ -195,6 +196,19 @@ describe("init", () => {
     expect(await readFile(join(tree, "vexlab.yaml.~1~"), "utf8")).toBe("mine");
     expect(await readFile(join(tree, "tests/vexlab-loads.sh"), "utf8")).toContain("echo KTAP");
     expect((await adopt(tree, { ...options, force: true })).backup).toBe("vexlab.yaml.~2~");
+  });
+
+  it("leaves links out that leave the folder, and nothing else", async () => {
+    await put({ Kbuild: "obj-m := a.o\n", "README 1.gz": "", "a.c": "" });
+    await mkdir(join(tree, "docs"));
+    await symlink("/usr/share/doc", join(tree, "docs/READ*[1].gz"));
+    await symlink("a.c", join(tree, "b.c"));
+    const { survey, manifest } = await adopt(tree, options);
+    expect(survey.missing.join("\n")).toContain("left out: docs/READ*[1].gz");
+    const sources = await listSources(tree, parseManifest(manifest));
+    expect(sources.map(({ path }) => path)).toEqual([
+      ...["Kbuild", "README 1.gz", "a.c", "b.c", "tests/vexlab-loads.sh", "vexlab.yaml"],
+    ]);
   });
 
   it("wants a folder", async () => {
