@@ -18,7 +18,7 @@ arch=$(uname -m)
 vexlab_build=$PWD
 
 # Where DKMS's trees would be; links lead from there to the current folder.
-vexlab_trees=/tmp/vexlab-dkms
+vexlab_trees=${TMPDIR:-/tmp}/vexlab-dkms
 dkms_tree=$vexlab_trees/dkms
 source_tree=$vexlab_trees/src
 # shellcheck disable=SC2034 # for CONF, as the two above

@@ -30,7 +30,7 @@ const package_ = (text: string): Promise<void> =>
 async function run(verb: "build" | "show", kernel: string, headers = join(folder, "headers")) {
   return execa("bash", [script, verb, "dkms.conf", kernel, headers, "2"], {
     cwd: join(folder, "src"),
-    env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}` },
+    env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}`, TMPDIR: folder },
     reject: false,
     stripFinalNewline: false,
   });

@@ -67,6 +67,7 @@ async function guest(
       env: {
         PATH: `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`,
         PYTHONDONTWRITEBYTECODE: "1",
+        TMPDIR: folder,
       },
       reject: false,
     },
