@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { firstError } from "../../../../lab/build/firstError.ts";
+import { anyCharacter } from "../../anyCharacter.ts";
 
 const mount = "/mnt/vexlab-build/";
 
@@ -88,7 +89,7 @@ it("says nothing for no output", () => expect(firstError("\n \n")).toBeUndefined
 
 it("gives one short line for any output", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 300 }), (text) => {
+    fc.property(fc.string({ unit: anyCharacter, maxLength: 300 }), (text) => {
       const line = firstError(text);
       expect(line ?? "").not.toMatch(/\n/);
       expect((line ?? "").length).toBeLessThanOrEqual(300);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CrashParser, crashReports, showsEnd } from "../../../../lab/console/crashParser.ts";
 import type { CrashReport } from "../../../../lab/console/crashReport.ts";
+import { anyCharacter } from "../../anyCharacter.ts";
 
 const stamped = (lines: readonly string[], prefix = "[   80.000001] "): string =>
   lines.map((line) => `${prefix}${line}\n`).join("");
@@ -197,7 +198,7 @@ describe("what else a console holds", () => {
 
   it("never throws", () => {
     const piece = fc.oneof(
-      fc.string({ unit: "binary" }),
+      fc.string({ unit: anyCharacter }),
       fc.constantFrom(...oops("one"), "\n", "[ 80.0] ", "<4>", "Kernel panic - not syncing: x"),
     );
     fc.assert(
@@ -222,7 +223,7 @@ describe("what else a console holds", () => {
 
   it("never hides a report by what stands between reports", () => {
     const line = fc
-      .string({ unit: "binary", maxLength: 80 })
+      .string({ unit: anyCharacter, maxLength: 80 })
       .map((text) => text.replace(/[\r\n]/g, ""))
       // A line that is itself a message of the kernel is no noise.
       .filter((text) => !/\[ *\d+\.\d+\]|^<\d/.test(text));

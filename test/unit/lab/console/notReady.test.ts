@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { showsFinal, whyNotReady } from "../../../../lab/console/notReady.ts";
 import { consoleLines } from "../../../../lab/console/consoleLines.ts";
+import { anyCharacter } from "../../anyCharacter.ts";
 
 // Real consoles. The first lines say what is expected; a new case is a new file.
 const folder = new URL("../../../fixtures/console/", import.meta.url);
@@ -46,7 +47,7 @@ describe("real consoles", () => {
 describe("any console", () => {
   const noise = fc.oneof(
     fc.string(),
-    fc.string({ unit: "binary" }),
+    fc.string({ unit: anyCharacter }),
     fc.constantFrom(...fixtures.map(({ text }) => text.slice(-3000))),
   );
 

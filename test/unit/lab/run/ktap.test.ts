@@ -8,6 +8,7 @@ import {
   type KtapLevel,
   type KtapResult,
 } from "../../../../lab/run/ktap.ts";
+import { anyCharacter } from "../../anyCharacter.ts";
 
 const lines = (...all: string[]): string => all.map((line) => `${line}\n`).join("");
 const outcomes = (text: string): string[] =>
@@ -304,7 +305,7 @@ describe("properties", () => {
         ),
         fc.constantFrom("not ok 2 y # TODO", "# d", "    # Subtest: s", "Bail out!", "  ...", "\r"),
         fc.string(),
-        fc.string({ unit: "binary" }),
+        fc.string({ unit: anyCharacter }),
       ),
     )
     .map((all) => all.join("\n"));
