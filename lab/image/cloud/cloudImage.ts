@@ -188,11 +188,12 @@ export function withMirrors(
 
 /** The digest that the image must have; undefined when nothing is known and nothing need be. */
 async function expected(
-  { check }: CloudImageSource,
+  source: CloudImageSource,
   urls: readonly string[],
   work: string,
   context: DownloadContext,
 ): Promise<Digest | undefined> {
+  const { check } = source;
   if (check.by === "nothing") return undefined;
   if (check.by === "digest") {
     const digest = parseDigest(check.digest);
@@ -204,7 +205,7 @@ async function expected(
   for (const file of [list, signature])
     await download(
       {
-        what: basename(file),
+        what: `${basename(file)} of image ${sourceName(source)}`,
         urls: urls.map((url) => new URL(basename(file), url).href),
         file,
         maxBytes: maxListBytes,
