@@ -23,6 +23,8 @@ export async function testKey(folder: string, { expired = false } = {}): Promise
     execa("gpg", ["--homedir", folder, "--batch", "--quiet", ...argv], {
       input,
       encoding: "buffer",
+      // A signature may end with the byte of a newline.
+      stripFinalNewline: false,
       timeout: 30_000,
     }).then(({ stdout }) => Buffer.from(stdout));
   const user = "A key of the tests <tests@vexlab.invalid>";
