@@ -147,11 +147,7 @@ export function wantedSuites({ manifest, suites = [] }: StackConfig): string[] {
   }
 }
 
-async function imagePlan({
-  imageSource,
-  customKernel,
-  diskMiB,
-}: StackConfig): Promise<ImagePlan> {
+async function imagePlan({ imageSource, customKernel, diskMiB }: StackConfig): Promise<ImagePlan> {
   if ("recipe" in imageSource && customKernel !== undefined)
     return {
       ...{ ...imageSource, customKernel },
