@@ -54,13 +54,13 @@ describe("a kernel of the user's own", () => {
     for (const kernelConfig of ["lockdep, kasan", '["kasan","lockdep"]'])
       expect(await parseWith({ "vexlab:kernelConfig": kernelConfig })).toMatchObject({
         customKernel,
-        recipe: "debian-12",
+        imageSource: { recipe: "debian-12" },
       });
   });
 
   it("is of the series that is configured", async () => {
     const keys = { "vexlab:kernel": "6.12", "vexlab:kernelConfig": "kasan" };
-    expect(await parseWith(keys)).toMatchObject({ recipe: "debian-12-backports" });
+    expect(await parseWith(keys)).toMatchObject({ imageSource: { recipe: "debian-12-backports" } });
   });
 
   it("is a tree, relative to the checkout", async () => {
