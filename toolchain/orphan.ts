@@ -4,7 +4,7 @@
  * has no lock on the stack yet. A Pulumi that a user runs is not touched.
  */
 import { existsSync } from "node:fs";
-import { readFile, readlink } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { faultFileVariable } from "../lab/config/programFault.ts";
 import { processIds } from "../lab/hypervisor/processes.ts";
@@ -15,19 +15,19 @@ const interruptedMs = 60_000;
 const killedMs = 5_000;
 
 /**
- * The processes that change a stack of a checkout and were started by vexlab. The caller holds the
- * stack's lock, so that the vexlab that started them has gone.
+ * The processes that change a stack and were started by vexlab. The caller holds the stack's lock, so
+ * that the vexlab that started them has gone.
+ *
+ * @param faults the folder of fault files, which tells stacks of one name apart: each state has its own
  */
-export async function orphansOf(checkout: string, stack: string): Promise<number[]> {
+export async function orphansOf(faults: string, stack: string): Promise<number[]> {
   const found: number[] = [];
   for (const pid of await processIds()) {
     const words = await wordsIn(`/proc/${pid}/cmdline`);
     const option = words.indexOf("--stack");
     const changes = words.slice(0, option).some((word) => word === "up" || word === "destroy");
     if (option < 0 || !changes || words[option + 1] !== stack) continue;
-    if ((await readlink(`/proc/${pid}/cwd`).catch(() => "")) !== checkout) continue;
-    const variables = await wordsIn(`/proc/${pid}/environ`);
-    if (variables.some((each) => each.startsWith(`${faultFileVariable}=`))) found.push(Number(pid));
+    if (await hasFaultsIn(pid, faults)) found.push(Number(pid));
   }
   return found;
 }
@@ -41,14 +41,18 @@ export async function orphansOf(checkout: string, stack: string): Promise<number
 export async function endRemains(faults: string): Promise<number[]> {
   const ended: number[] = [];
   for (const name of await processIds()) {
-    const variables = await wordsIn(`/proc/${name}/environ`);
-    if (!variables.some((each) => each.startsWith(`${faultFileVariable}=${faults}/`))) continue;
+    if (!(await hasFaultsIn(name, faults))) continue;
     const session = await sessionOf(name);
     if (session === undefined || existsSync(`/proc/${session}`)) continue;
     send(Number(name), "SIGKILL");
     ended.push(Number(name));
   }
   return ended;
+}
+
+async function hasFaultsIn(pid: string, faults: string): Promise<boolean> {
+  const variables = await wordsIn(`/proc/${pid}/environ`);
+  return variables.some((each) => each.startsWith(`${faultFileVariable}=${faults}/`));
 }
 
 /** The number of the process that leads the session of a process, or did (proc(5), stat). */

@@ -110,7 +110,7 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
   const lock = await tryLock(file);
   if (!lock) throw inUse(stack.name, "vexlab", await holderOf(file));
   try {
-    const orphans = await orphansOf(stack.engine.folder, stack.name);
+    const orphans = await orphansOf(faultsFolder(stack), stack.name);
     for (const pid of orphans) await end(pid, stack);
     await endRemains(faultsFolder(stack));
     const locks = await locksOf(backendFolder(stack.where), project, stack.name);

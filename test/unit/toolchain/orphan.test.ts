@@ -41,16 +41,16 @@ async function started(
 const up = ["up", "--yes", "--stack", "dev", "--non-interactive"];
 
 describe("a Pulumi whose vexlab has gone", () => {
-  it("is told from that of another stack or checkout, a preview, and one that the user runs", async () => {
+  it("is told from that of another stack or state, a preview, and one that the user runs", async () => {
     const one = await started(up);
     const other = await started(["destroy", "--stack", "dev"]);
     await started(["up", "--stack", "developer"]);
     await started(["preview", "--stack", "dev"]);
     await started(["preview", "--stack", "up"]);
     await started(up, { OTHER: `${faultFileVariable}=` });
-    const found = await orphansOf(checkout, "dev");
+    const found = await orphansOf("/tmp", "dev");
     expect(found.toSorted()).toEqual([one.pid, other.pid].toSorted());
-    expect(await orphansOf("/", "dev")).toEqual([]);
+    expect(await orphansOf("/elsewhere", "dev")).toEqual([]);
   });
 
   it("is asked to end, and given the time for it", async () => {
