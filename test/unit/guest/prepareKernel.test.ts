@@ -36,9 +36,18 @@ interface Guest {
   readonly wrongHeaders?: string;
 }
 
-/** The headers of a kernel, as a package has them. */
+/** The headers of a kernel, as Debian's packages have them: only one of the two files has uname's name. */
+const headerFiles = {
+  "config/kernel.release": () => "6.1.192",
+  "generated/utsrelease.h": (release: string) => `#define UTS_RELEASE "${release}"`,
+};
 const headersOf = (release: string, holds = release): string =>
-  `mkdir -p /lib/modules/${release}/build/include/config; echo ${holds} >/lib/modules/${release}/build/include/config/kernel.release`;
+  Object.entries(headerFiles)
+    .map(([name, text]) => {
+      const file = `/lib/modules/${release}/build/include/${name}`;
+      return `mkdir -p ${dirname(file)}; echo '${text(holds)}' >${file}`;
+    })
+    .join("; ");
 
 async function run(guest: Guest) {
   const { release, packages = [], newest = "", follows, headers = [], wrongHeaders } = guest;
@@ -77,9 +86,11 @@ async function run(guest: Guest) {
   await program("sync", ":");
   if (guest.hasTools === true) for (const tool of ["gcc", "make"]) await program(tool, ":");
   for (const each of headers) {
-    const config = join(folder, "modules", each, "build/include/config");
-    await mkdir(config, { recursive: true });
-    await writeFile(join(config, "kernel.release"), `${each}\n`);
+    for (const [name, text] of Object.entries(headerFiles)) {
+      const file = join(folder, "modules", each, "build/include", name);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, `${text(each)}\n`);
+    }
   }
   if (guest.rebooted !== undefined)
     await writeFile(join(folder, "lib", "vexlab-kernel"), `${guest.rebooted}\n`);
