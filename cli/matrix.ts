@@ -36,7 +36,7 @@ export function register(program: Command): void {
     .option("--kernel <kernels>", "such as 6.1,debian-12/6.12, or all; repeatable", several)
     .option("--image <images>", "images of the guests, as in vexlab:image; repeatable", several)
     .option("--config <name=file>", "a configuration for the cells, a YAML file; repeatable", each)
-    .option("--suite <pattern>", "suites whose names match, such as 'file-*'; repeatable", each)
+    .option("--suite <patterns>", "suites whose names match, such as 'file-*'; repeatable", several)
     .option("--source <folder>", "the module under test; default: the stack's")
     .option("--stack <name>", "the stack whose configuration the cells have (default ci)")
     .option("--jobs <number>", "cells at once; default: as many as there are processors")
