@@ -93,7 +93,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
         ],
         // Power is the engine's; the command line is the stylesheet's, since of `cmdlines` the
         // provider drops keys without a value and never reads bare words back.
-        ignoreChanges: ["running", "cmdlines"],
+        // `firmware` is the stylesheet's too, since the provider knows of no other than flash with
+        // variables, and reads back whatever is there.
+        ignoreChanges: ["running", "cmdlines", "firmware"],
       },
     );
     this.domainId = domain.id;
