@@ -21,13 +21,11 @@ import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { customKernelSchema, imageIds, readManifest } from "../lab/image/cache.ts";
 import { holdImage, imageHolders } from "../lab/image/holders.ts";
-import { ensureCloudImage } from "../lab/image/cloud/cloudImage.ts";
-import { ensureImage, type Image } from "../lab/image/image.ts";
 import { pruneImages } from "../lab/image/prune.ts";
 import { verifyFiles } from "../lab/image/verify.ts";
-import { ensureDerivedImage } from "../lab/kernel/derivedImage.ts";
 import { isCurrentDerived, pruneKernels } from "../lab/kernel/pruneKernels.ts";
 import { terminalProgress } from "../lab/report/progress.ts";
+import { ensureStackImage } from "../lab/stackImage.ts";
 import { pruneWarmImages, warmUsersOfImage } from "../lab/warm/prune.ts";
 
 const cloudImageSource = z.strictObject({
@@ -165,20 +163,19 @@ async function build({ input, ...flags }: BuildFlags): Promise<void> {
   const given = verbInput("image build", imageBuildInput, input, flags);
   const { recipe, kernel, refresh, stack, download, diskMiB } = given;
   const source = download ?? namedDownload(recipe, kernel);
-  const custom = await customKernelOf(given);
+  const imageSource =
+    source === undefined ? { recipe: chosenRecipe(recipe, kernel) } : { download: source };
+  const customKernel = await customKernelOf(given);
   const cancelling = new AbortController();
   const cancel = (): void => cancelling.abort();
   // A build that is cancelled removes what it made before the process ends.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
   try {
-    const progress = terminalProgress();
-    const options = { signal: cancelling.signal, refresh };
-    const image: Image =
-      source !== undefined
-        ? await ensureCloudImage(source, progress, { ...options, diskMiB })
-        : custom === undefined
-          ? await ensureImage(chosenRecipe(recipe, kernel), progress, options)
-          : await ensureDerivedImage(chosenRecipe(recipe, kernel), custom, progress, options);
+    const wanted = { imageSource, customKernel, diskMiB };
+    const image = await ensureStackImage(wanted, terminalProgress(), {
+      signal: cancelling.signal,
+      refresh,
+    });
     if (stack !== undefined) {
       await holdImage(image.id, `${stack} of ${places().checkout}`, stackFolder(stack));
     }

@@ -5,7 +5,7 @@ import { cancellable } from "../lab/config/cancellation.ts";
 import { ConfigurationError, ExitCode } from "../lab/config/errors.ts";
 import { formatSize } from "../lab/config/quantity.ts";
 import { printable } from "../lab/report/progress.ts";
-import { imageLabel } from "../lab/image/stackImage.ts";
+import { imageLabel } from "../lab/stackImage.ts";
 
 interface Flags {
   readonly kernel?: string[];

@@ -7,7 +7,7 @@ import { ConfigurationError, type Fault } from "../lab/config/errors.ts";
 import type { Places } from "../lab/config/places.ts";
 import { offeredGuests } from "../lab/config/recipes.ts";
 import type { StackConfig } from "../lab/config/stack.ts";
-import { imageLabel } from "../lab/image/stackImage.ts";
+import { imageLabel } from "../lab/stackImage.ts";
 import { readConfig, wantedSuites } from "../lab/stackPlan.ts";
 import type { MatrixRequest } from "./matrixFile.ts";
 import type { Need } from "./schedule.ts";

@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import { hashSources } from "../lab/build/sources.ts";
-import { ConfigurationError } from "../lab/config/errors.ts";
+import { ConfigurationError, ExitCode, LabError } from "../lab/config/errors.ts";
 import { daemonFolder, domainNameOf, type Places } from "../lab/config/places.ts";
 import { formatSize } from "../lab/config/quantity.ts";
 import { readGuestFiles } from "../lab/guest/guestFiles.ts";
@@ -17,16 +17,16 @@ import { startDaemon } from "../lab/hypervisor/daemon.ts";
 import { holdDaemon, stopUnlessNeeded } from "../lab/hypervisor/daemonUse.ts";
 import type { StackConfig } from "../lab/config/stack.ts";
 import type { Image } from "../lab/image/image.ts";
-import { ensureStackImage, imageLabel } from "../lab/image/stackImage.ts";
+import { ensureStackImage, imageLabel } from "../lab/stackImage.ts";
 import { formatDuration, named, type Progress } from "../lab/report/progress.ts";
 import { timestampName } from "../lab/report/results.ts";
 import { exitCodeOf, type VerdictKind } from "../lab/run/verdict.ts";
 import type { Engine } from "../toolchain/engine.ts";
 import { tryLock } from "../toolchain/lock.ts";
-import { LabError, ExitCode } from "../lab/config/errors.ts";
 import {
   inputsHash,
   isFinished,
+  matrixFormat,
   storedOutcome,
   storeOutcome,
   type CellOutcome,
@@ -34,7 +34,6 @@ import {
 import { CellStack, leftStacks, writeProject } from "./cellStack.ts";
 import { type Cell, warmGroup } from "./cells.ts";
 import { exitCodeOfCells, type MatrixOutcome } from "./matrixResult.ts";
-import { matrixFormat } from "./cellResult.ts";
 import { Ports } from "./ports.ts";
 import { ProcessWatch } from "./processTimes.ts";
 import { engineGroup, guestsGroup, runCell, type KnownInputs } from "./runCell.ts";
