@@ -104,12 +104,6 @@ export class VirtualMachine extends pulumi.ComponentResource {
   }
 }
 
-/**
- * What an emulated guest is given beside it: the kernel's check that timer interrupts come in time
- * panics on a busy host; and QEMU keeps translated code by its address, so that with random ones each
- * program that starts is translated anew, which takes it three times as long.
- */
-const emulated = ["no_timer_check", "norandmaps"];
 function stylesheet(args: VirtualMachineArgs): pulumi.Input<string> {
   const { boot, accelerator, gdbPort } = args;
   const settings = {
@@ -131,6 +125,13 @@ function stylesheet(args: VirtualMachineArgs): pulumi.Input<string> {
     .output(boot.imageFolder)
     .apply((imageFolder) => domainXslt({ ...settings, loader: { firmware, imageFolder } }));
 }
+
+/**
+ * What an emulated guest is given beside it: the kernel's check that timer interrupts come in time
+ * panics on a busy host; and QEMU keeps translated code by its address, so that with random ones each
+ * program that starts is translated anew, which takes it three times as long.
+ */
+const emulated = ["no_timer_check", "norandmaps"];
 
 /** Kernel parameters: Documentation/admin-guide/kernel-parameters.txt. */
 function kernelParameters(accelerator: Accelerator, debugged: boolean): string[] {

@@ -68,7 +68,7 @@ export function parseDpkgStatus(text: string): Record<string, string> {
 }
 
 /** Runs one phase and shows it; a failure is shown as such and passed on. */
-async function phase<T>(
+export async function phase<T>(
   progress: Progress,
   name: string,
   work: () => Promise<T>,
@@ -185,6 +185,11 @@ async function makeFiles(
     runAsRoot([script("sysroot.sh"), root, join(work, fileNames.sysroot)], { signal }),
   );
 
+  return sealFiles(work);
+}
+
+/** The sums of an image's files, which nobody may write to any more. */
+export async function sealFiles(work: string): Promise<Manifest["files"]> {
   const files: Manifest["files"] = {};
   for (const name of [fileNames.rootDisk, fileNames.kernel, fileNames.initrd]) {
     const path = join(work, name);

@@ -96,7 +96,7 @@ const buildDeadlineSeconds = 3600;
  * The image that a recipe or source has led to; undefined when it is not here, or damaged.
  * @throws DamagedImage when stacks use a damaged one
  */
-export async function findImage(
+async function findImage(
   recipeHash: string,
   progress: Progress,
   cache: string | undefined,
@@ -140,67 +140,73 @@ export async function ensureImage(
     );
   const one = recipeOf(name);
   const hash = await hashRecipe(one);
-  const build = (): Promise<Manifest> => buildImage(one, hash, { progress, ...options });
-  return ensureBuilt({ name, hash, prepare: () => Promise.resolve(), build }, progress, options);
+  const prepare = (): Promise<Maker> =>
+    Promise.resolve(() => buildImage(one, hash, { progress, ...options }));
+  return builtImage(await ensureMade({ name, hash, prepare }, progress, options));
 }
 
+/** Makes an image, with the lock held. */
+export type Maker = () => Promise<Manifest>;
+
 /** How an image is made. */
-export interface Making<Ingredients> {
+export interface Making {
   /** Names the image's recipe, and the lock of those who make it. */
   readonly name: string;
   /** Stands for everything that decides what is made, apart from versions in the archive. */
   readonly hash: string;
-  /** What has to be there first; done before the lock is taken. */
-  readonly prepare: () => Promise<Ingredients>;
-  /** Makes the image, with the lock held. */
-  readonly build: (ingredients: Ingredients) => Promise<Manifest>;
+  /** Gets what has to be there first, before the lock is taken. */
+  readonly prepare: () => Promise<Maker>;
+  /** What a maker does, for those who wait for it; `builds` by default. */
+  readonly verb?: string;
+  /** Seconds to wait for another maker; an hour by default. */
+  readonly deadlineSeconds?: number;
 }
 
 /**
  * An image: checked and returned when it is here, else made, or waited for when another process makes
  * it.
  *
- * @throws LabError, also with exit code 5 when another builder does not finish within an hour
+ * @throws LabError, also with exit code 5 when another maker does not finish in time
  */
-export async function ensureBuilt<Ingredients>(
-  { name, hash, prepare, build }: Making<Ingredients>,
+export async function ensureMade(
+  { name, hash, prepare, verb = "builds", deadlineSeconds = buildDeadlineSeconds }: Making,
   progress: Progress,
   options: EnsureOptions,
-): Promise<BuiltImage> {
+): Promise<Image> {
   const { cache, signal } = options;
   if (!options.refresh) {
     const found = await findImage(hash, progress, cache);
-    if (found) return builtImage(found);
+    if (found) return found;
   }
 
   await makeCache(cache);
-  const ingredients = await prepare();
+  const make = await prepare();
   const waiting = { happened: false };
   const lock = await takeLock(recipeLock(name, cache), {
-    deadlineSeconds: buildDeadlineSeconds,
+    deadlineSeconds,
     signal,
     onWait: (holder) => {
       waiting.happened = true;
       progress.line(
-        `waiting for ${holder ? `process ${holder.pid}, which builds ${name} since ${holder.since}` : `another process that builds ${name}`}`,
+        `waiting for ${holder ? `process ${holder.pid}, which ${verb} ${name} since ${holder.since}` : `another process that ${verb} ${name}`}`,
       );
     },
   });
   try {
-    // Whoever was waited for has built it.
+    // Whoever was waited for has made it.
     if (!options.refresh || waiting.happened) {
       const found = await findImage(hash, progress, cache);
-      if (found) return builtImage(found);
+      if (found) return found;
     }
-    // With the lock held, no build of this recipe is under way: these were killed.
+    // With the lock held, nobody else makes this one: these were killed.
     await removeFolders(await unfinishedBuilds(name, cache));
     const step = progress.step(`image ${name}`);
     try {
-      const manifest = await build(ingredients);
+      const manifest = await make();
       await verifyFiles(manifest, "changed", cache);
       await writePointer(hash, manifest.id, cache);
       step.done(manifest.id);
-      return builtImage(asImage(manifest, cache));
+      return asImage(manifest, cache);
     } catch (error) {
       step.failed();
       throw error;

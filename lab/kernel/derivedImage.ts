@@ -3,17 +3,23 @@
  * files take the place of its own. Everything that works with an image works with it unchanged.
  */
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { customName, type CustomKernel } from "../config/customKernel.ts";
 import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
 import { kernelTreeFaults, treeSource } from "../config/kernelTree.ts";
-import { checkDiskSpace, keepImage } from "../image/build.ts";
+import { checkDiskSpace, keepImage, phase, sealFiles } from "../image/build.ts";
 import { buildingPrefix, fileNames, imagesFolder, type Manifest } from "../image/cache.ts";
-import { hashFile } from "../image/checksum.ts";
-import { ensureBuilt, ensureImage, type EnsureOptions, type BuiltImage } from "../image/image.ts";
+import {
+  builtImage,
+  ensureImage,
+  ensureMade,
+  type BuiltImage,
+  type EnsureOptions,
+  type Maker,
+} from "../image/image.ts";
 import { checkBuildHost, removeFolders, runAsRoot } from "../image/namespace.ts";
 import { hashRecipe, imageSources, recipe as recipeOf } from "../image/recipe.ts";
 import { digestTree } from "../image/verify.ts";
@@ -33,9 +39,11 @@ const spareMiB = 64;
 
 /** The hash of everything that decides such an image, apart from versions in the archive. */
 export async function hashDerived(base: RecipeName, custom: CustomKernel): Promise<string> {
-  const parts = [await hashRecipe(recipeOf(base)), await hashCustomKernel(custom)];
-  for (const name of ["root-disk.sh"])
-    parts.push(await readFile(join(kernelSources, name), "utf8"));
+  const parts = [
+    await hashRecipe(recipeOf(base)),
+    await hashCustomKernel(custom),
+    await readFile(join(kernelSources, "root-disk.sh"), "utf8"),
+  ];
   return createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
 }
 
@@ -55,20 +63,17 @@ export async function ensureDerivedImage(
   const name = customName(base, custom);
   const { cache, signal, refresh } = options;
   // Outside of this image's own lock: each may take long, and has a lock of its own.
-  const prepare = async (): Promise<Ingredients> => {
+  const ingredients = async (): Promise<Ingredients> => {
     const image = await ensureImage(base, progress, { cache, signal, refresh });
     if (custom.kind === "tree") return { image, custom };
     const kernel = await ensureKernel(custom, image, { progress, signal, cache, refresh });
     return { image, custom, files: kernelFiles(kernel.id, cache), kernelId: kernel.id };
   };
-  return ensureBuilt<Ingredients>(
-    {
-      ...{ name, hash, prepare },
-      build: (ingredients) => derive(name, hash, ingredients, progress, options),
-    },
-    progress,
-    options,
-  );
+  const prepare = async (): Promise<Maker> => {
+    const ready = await ingredients();
+    return () => derive(name, hash, ready, progress, options);
+  };
+  return builtImage(await ensureMade({ name, hash, prepare }, progress, options));
 }
 
 interface Ingredients {
@@ -99,7 +104,7 @@ async function derive(
     const files = built ?? join(work, "files");
     let release: string;
     if (custom.kind === "tree") {
-      release = await timed(progress, "kernel and modules of the tree", () =>
+      release = await phase(progress, "kernel and modules of the tree", () =>
         collectTree(custom.folder, image, work, signal),
       );
       if ((await hashDerived(baseOf(image), custom)) !== hash)
@@ -111,20 +116,15 @@ async function derive(
     } else release = await releaseOf(files);
 
     const sysroot = join(work, fileNames.sysroot);
-    await timed(progress, "sysroot", () => makeSysroot(image.sysroot, files, sysroot, signal));
-    await timed(progress, "initrd", () =>
+    await phase(progress, "sysroot", () => makeSysroot(image.sysroot, files, sysroot, signal));
+    await phase(progress, "initrd", () =>
       runAsRoot([join(imageSources, "initrd.sh"), sysroot, work, "own"], { signal }),
     );
     await rm(join(work, "kernel-release"), { force: true });
-    await timed(progress, "root disk", () => makeDisk(image, files, work, signal));
+    await phase(progress, "root disk", () => makeDisk(image, files, work, signal));
     if (built === undefined) await removeFolders([files]);
 
-    const parts: Manifest["files"] = {};
-    for (const part of [fileNames.rootDisk, fileNames.kernel, fileNames.initrd]) {
-      const path = join(work, part);
-      await chmod(path, 0o444);
-      parts[part] = { sha256: await hashFile(path), bytes: (await stat(path)).size };
-    }
+    const sealed = await sealFiles(work);
     const sum = createHash("sha256").update([hash, image.id, kernelId ?? ""].join("\0"));
     const manifest: Manifest = {
       id: `${name}-${sum.digest("hex").slice(0, 12)}`,
@@ -133,7 +133,7 @@ async function derive(
       kernelRelease: release,
       created: new Date().toISOString(),
       packages: image.packages,
-      files: parts,
+      files: sealed,
       sysrootDigest: await digestTree(sysroot),
       derived: { base: baseOf(image), custom, ...(kernelId !== undefined && { kernelId }) },
     };
@@ -145,18 +145,6 @@ async function derive(
 }
 
 const baseOf = (image: BuiltImage): RecipeName => image.recipe as RecipeName;
-
-async function timed<T>(progress: Progress, name: string, work: () => Promise<T>): Promise<T> {
-  const step = progress.step(name);
-  try {
-    const result = await work();
-    step.done();
-    return result;
-  } catch (error) {
-    step.failed();
-    throw error;
-  }
-}
 
 /** Takes kernel, modules and headers from a user's tree into `files` of the work folder. */
 async function collectTree(
@@ -177,8 +165,7 @@ async function collectTree(
 }
 
 async function releaseOf(files: string): Promise<string> {
-  const { stdout } = await execa("ls", [join(files, "usr/lib/modules")]);
-  return stdout.trim();
+  return (await readdir(join(files, "usr/lib/modules"))).join();
 }
 
 /**

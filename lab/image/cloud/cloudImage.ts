@@ -17,15 +17,10 @@ import { formatSize } from "../../config/quantity.ts";
 import type { Progress } from "../../report/progress.ts";
 import { keepImage } from "../build.ts";
 import {
-  asImage,
   buildingPrefix,
   downloadsFolder,
   fileNames,
   imagesFolder,
-  makeCache,
-  recipeLock,
-  unfinishedBuilds,
-  writePointer,
   type Manifest,
 } from "../cache.ts";
 import { hashFile } from "../checksum.ts";
@@ -36,20 +31,14 @@ import {
   withoutSecret,
   type DownloadContext,
 } from "../download/download.ts";
-import { findImage, type Image } from "../image.ts";
-import { takeLock } from "../lock.ts";
-import { verifyFiles } from "../verify.ts";
+import { ensureMade, type EnsureOptions, type Image, type Maker } from "../image.ts";
 import { inspectDisk, type DiskFile } from "./diskFile.ts";
 import { keyringFile, signedText } from "./signature.ts";
 import { sourceHash, sourceName } from "./source.ts";
 
-export interface CloudImageOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Look again what is there, even when an image is here. */
-  readonly refresh?: boolean | undefined;
+export interface CloudImageOptions extends EnsureOptions {
   /** The size of the stack's disk, which must not be smaller than the image's. */
   readonly diskMiB?: number | undefined;
-  readonly cache?: string | undefined;
   /** Replaced in tests. */
   readonly context?: Omit<DownloadContext, "progress" | "signal">;
 }
@@ -71,42 +60,13 @@ export async function ensureCloudImage(
   progress: Progress,
   options: CloudImageOptions = {},
 ): Promise<Image> {
-  const { cache, signal, refresh = false } = options;
   const name = sourceName(source);
   const hash = await sourceHash(source);
-  const found = refresh ? undefined : await findImage(hash, progress, cache);
-  if (found) return fitting(found, options.diskMiB);
-
-  await makeCache(cache);
-  const waiting = { happened: false };
-  const lock = await takeLock(recipeLock(name, cache), {
-    deadlineSeconds: usualDeadlines.totalSeconds,
-    signal,
-    onWait: (holder) => {
-      waiting.happened = true;
-      progress.line(`waiting for process ${holder?.pid ?? "unknown"}, which downloads ${name}`);
-    },
-  });
-  try {
-    const meanwhile =
-      refresh && !waiting.happened ? undefined : await findImage(hash, progress, cache);
-    if (meanwhile) return await fitting(meanwhile, options.diskMiB);
-    for (const left of await unfinishedBuilds(name, cache))
-      await rm(left, { recursive: true, force: true });
-    const step = progress.step(`image ${name}`);
-    try {
-      const manifest = await fetchImage(source, name, hash, progress, options);
-      await verifyFiles(manifest, "changed", cache);
-      await writePointer(hash, manifest.id, cache);
-      step.done(manifest.id);
-      return await fitting(asImage(manifest, cache), options.diskMiB);
-    } catch (error) {
-      step.failed();
-      throw error;
-    }
-  } finally {
-    await lock.release();
-  }
+  const prepare = (): Promise<Maker> =>
+    Promise.resolve(() => fetchImage(source, name, hash, progress, options));
+  const { totalSeconds: deadlineSeconds } = usualDeadlines;
+  const making = { name, hash, prepare, verb: "downloads", deadlineSeconds };
+  return fitting(await ensureMade(making, progress, options), options.diskMiB);
 }
 
 /** @throws LabError when the image's disk is larger than that of the stack */
