@@ -1,6 +1,6 @@
 /** `vexlab daemon start|stop`: the private libvirt session daemon of this checkout. */
 import { type Command, Option } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { verbInput } from "../lab/config/verbInput.ts";
 import { connectionUri, usesPrivateDaemon } from "../lab/hypervisor/connection.ts";
 import { startDaemon } from "../lab/hypervisor/daemon.ts";

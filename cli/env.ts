@@ -6,15 +6,15 @@ export function register(program: Command): void {
     .command("env")
     .description('print shell exports for plain `pulumi`:  eval "$(scripts/vexlab env)"')
     .action(async () => {
-      const { quote } = await import("shell-quote");
+      const { default: shell } = await import("shell-quote");
       const { places } = await import("../lab/config/places.ts");
       const { terminalProgress } = await import("../lab/report/progress.ts");
       const { bootstrap } = await import("../toolchain/bootstrap.ts");
       const { engine, toolchain } = await bootstrap(terminalProgress(), places());
       const variables = Object.entries(engine.variables).filter(([name]) => name !== "PATH");
       const lines = [
-        `export PATH=${quote([toolchain.bin])}:"$PATH"`,
-        ...variables.map(([name, value]) => `export ${name}=${quote([value])}`),
+        `export PATH=${shell.quote([toolchain.bin])}:"$PATH"`,
+        ...variables.map(([name, value]) => `export ${name}=${shell.quote([value])}`),
         `unset ${engine.removed.join(" ")}`,
       ];
       process.stdout.write(`${lines.join("\n")}\n`);

@@ -1,6 +1,6 @@
 /** `vexlab image build|list|verify|prune`: the images in the user's cache. */
 import { Option, type Command } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { resolve } from "node:path";
 import {
   customConfig,

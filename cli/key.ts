@@ -1,6 +1,6 @@
 /** `vexlab key create|remove`: the ed25519 key of a stack. */
 import { Option, type Command } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";
 import { verbInput } from "../lab/config/verbInput.ts";

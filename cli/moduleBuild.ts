@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { buildModule } from "../lab/build/build.ts";
 import type { Builder } from "../lab/build/builder.ts";
 import { guestBuilder, runningKernel } from "../lab/build/guestBuild.ts";

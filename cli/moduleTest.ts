@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Option, type Command } from "commander";
 import picocolors from "picocolors";
-import { z } from "zod";
+import * as z from "zod";
 import { buildResultSchema, type BuildResult } from "../lab/build/result.ts";
 import { resultFile, resultsFolder } from "../lab/build/results.ts";
 import { cancellable } from "../lab/config/cancellation.ts";

@@ -1,7 +1,7 @@
 /** The options of every verb that runs suites: which ones, in which order, how often. */
 import { randomInt } from "node:crypto";
 import { Option, type Command } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "../lab/config/allowed.ts";
 import { largestSeed } from "../lab/run/order.ts";
 import { mostUntilFail, type Repetitions } from "../lab/run/repeatRun.ts";

@@ -1,7 +1,7 @@
 /** `vexlab stack prepare|remove`: the folders of a stack. */
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { resultsFolder } from "../lab/build/results.ts";
 import { places, stackFolder } from "../lab/config/places.ts";
 import { stackName } from "../lab/config/stackName.ts";

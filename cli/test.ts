@@ -1,7 +1,7 @@
 /** `vexlab test [suite…]`: build, fork a fresh guest, load, run, judge: the edit → verdict loop. */
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "../lab/config/allowed.ts";
 import { cancellable } from "../lab/config/cancellation.ts";
 import { verbInput } from "../lab/config/verbInput.ts";

@@ -1,7 +1,7 @@
 /** `vexlab vm wait|start|stop`: the guest of a stack. */
 import { join } from "node:path";
 import { Option, type Command } from "commander";
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "../lab/config/allowed.ts";
 import { ExitCode, LabError } from "../lab/config/errors.ts";
 import { domainNameOf, stackFolder } from "../lab/config/places.ts";

@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { customName } from "./config/customKernel.ts";
 import type { StackConfig } from "./config/stack.ts";
-import { ensureCloudImage } from "./image/cloud/cloudImage.ts";
 import { sourceLabel } from "./image/cloud/source.ts";
 import { ensureImage, type EnsureOptions, type Image } from "./image/image.ts";
 import { ensureDerivedImage } from "./kernel/derivedImage.ts";
@@ -29,8 +28,11 @@ export async function ensureStackImage(
   progress: Progress,
   options: EnsureOptions,
 ): Promise<Image> {
-  if ("download" in imageSource)
+  if ("download" in imageSource) {
+    // It brings an HTTP client, which most stacks never need.
+    const { ensureCloudImage } = await import("./image/cloud/cloudImage.ts");
     return ensureCloudImage(imageSource.download, progress, { ...options, diskMiB });
+  }
   return customKernel === undefined
     ? ensureImage(imageSource.recipe, progress, options)
     : ensureDerivedImage(imageSource.recipe, customKernel, progress, options);

@@ -83,32 +83,35 @@ export async function planStack(
 ): Promise<StackPlan> {
   const config = await readConfig(`stack ${stack}`, raw, where);
   const domainName = domainNameOf(stack);
+  const folder = stackFolder(stack, where);
+  const reading = Promise.all([
+    imagePlan(config),
+    readGuestFiles(),
+    "download" in config.imageSource ? readKernelScript() : undefined,
+    config.userData === undefined ? undefined : readUserData(config.userData, where.checkout),
+    hashSources(config.source, config.manifest),
+    readFile(join(folder, "last-failure"), "utf8").catch(() => ""),
+  ]);
+  // Awaited below.
+  reading.catch(() => undefined);
   await checkPorts(stack, config, domainName, where);
   // The provider dials the daemon at preview already.
   if (usesPrivateDaemon(config.libvirtUri)) await startDaemon();
   const { accelerator } = await chooseAccelerator(config.accelerator, where.cache);
-  const folder = stackFolder(stack, where);
+  const [image, guestFiles, kernelScript, userData, sources, lastFailure] = await reading;
   return {
-    stack,
-    config,
-    image: await imagePlan(config),
-    accelerator,
-    domainName,
+    ...{ stack, config, image, accelerator, domainName },
     consoleFile: join(folder, "console.log"),
     ...(usesPrivateDaemon(config.libvirtUri)
       ? { controlSocket: controlSocket(domainName, where) }
       : {}),
     user: "vexfs",
-    guestFiles: await readGuestFiles(),
-    ...("download" in config.imageSource
-      ? { kernelScript: await readKernelScript(), bootSeconds: installingBootSeconds }
-      : {}),
-    ...(config.userData === undefined
-      ? {}
-      : { userData: await readUserData(config.userData, where.checkout) }),
-    sourceHash: await hashSources(config.source, config.manifest),
+    guestFiles,
+    ...(kernelScript && { kernelScript, bootSeconds: installingBootSeconds }),
+    ...(userData !== undefined && { userData }),
+    sourceHash: sources,
     ...(config.suites && { suites: wantedSuites(config) }),
-    lastFailure: await readFile(join(folder, "last-failure"), "utf8").catch(() => ""),
+    lastFailure,
   };
 }
 

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode } from "../lab/config/errors.ts";
 import type { Places } from "../lab/config/places.ts";
 import { kernelPackageSchema } from "../lab/image/kernelPackage.ts";

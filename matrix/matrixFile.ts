@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { LineCounter, isNode, parseDocument, type Document } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { allow, allowedAt } from "../lab/config/allowed.ts";
 import { ConfigurationError } from "../lab/config/errors.ts";
 import { faultsOf } from "../lab/config/faults.ts";

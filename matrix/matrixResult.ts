@@ -1,5 +1,5 @@
 /** What came of a whole matrix. docs/matrix.schema.json is made of the schema here. */
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode } from "../lab/config/errors.ts";
 import { gravity } from "../lab/run/mergeOutcomes.ts";
 import { exitCodeOf } from "../lab/run/verdict.ts";

@@ -1,7 +1,7 @@
 /** How long cells took when they last ran: the longest start first. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { Places } from "../lab/config/places.ts";
 import { writeWhole } from "../lab/report/wholeFile.ts";
 

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import fastGlob from "fast-glob";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode, LabError } from "../lab/config/errors.ts";
 import { places } from "../lab/config/places.ts";
 import type { Progress } from "../lab/report/progress.ts";

@@ -3,7 +3,7 @@
  * Pulumi doesn't know whether they happened. What was being created may exist in libvirt under a
  * name that the next run needs, so it is removed there before the state forgets it.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const operation = z.looseObject({
   type: z.string(),

@@ -12,7 +12,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/prom
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import type { Manifest } from "../config/manifest.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";

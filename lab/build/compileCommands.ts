@@ -9,7 +9,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path/posix";
 import { parse } from "shell-quote";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import { buildMount } from "./steps.ts";
 
 /** An entry; paths are those of the build's sandbox, or of the host after {@link onHost}. */

@@ -1,5 +1,5 @@
 /** What a build of the module under test gives back, and the schema that reads it from JSON. */
-import { z } from "zod";
+import * as z from "zod";
 import { kernelPackageSchema } from "../image/kernelPackage.ts";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);

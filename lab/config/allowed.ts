@@ -2,7 +2,7 @@
  * What a schema allows at a path, in words. The words are kept with the schema itself, so that an
  * error, the JSON schema and the documentation cannot disagree.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const registry = z.registry<{ allowed: string }>();
 

@@ -2,7 +2,7 @@
  * What zod finds wrong with a document, as faults a person can act on: where, what was found, what
  * is allowed, and the likely spelling of a mistyped key.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import type { Fault } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 

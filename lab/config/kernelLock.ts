@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "./allowed.ts";
 import { isDebianImage } from "./debianReleases.ts";
 import { fits, parseKernelChoice } from "./kernelChoice.ts";

@@ -5,7 +5,7 @@
  * prints it, docs/manifest.md explains it.
  */
 import { isAbsolute, normalize } from "node:path/posix";
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "./allowed.ts";
 import { durationForm, durationPattern, parseDuration } from "./quantity.ts";
 

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode, LabError } from "./errors.ts";
 
 export const faultFileVariable = "VEXLAB_FAULT_FILE";

@@ -4,7 +4,7 @@
  */
 import { access, constants, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { z } from "zod";
+import type * as z from "zod";
 import { allowedAt } from "./allowed.ts";
 import { cloudImageOf, isCloudImage, type CloudImageSource } from "./cloudImages.ts";
 import { customConfig, type CustomKernel } from "./customKernel.ts";

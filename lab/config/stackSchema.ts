@@ -4,7 +4,7 @@
  *
  * Pulumi hands every value over as text, so each schema reads text.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { allow } from "./allowed.ts";
 import { formatSize, parseSize, sizeForm } from "./quantity.ts";
 import { kernelConfigForm, kernelConfigWords } from "./customKernel.ts";

@@ -2,7 +2,7 @@
  * The input of a verb that Pulumi calls as well as a person: one JSON object (`--input` or the
  * environment's VEXLAB_INPUT), or flags.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { allowedAt } from "./allowed.ts";
 import { ConfigurationError } from "./errors.ts";
 import { faultsOf } from "./faults.ts";

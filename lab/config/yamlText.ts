@@ -1,6 +1,6 @@
 /** A YAML document checked by a schema: every fault at once, each with its place in the file. */
 import { LineCounter, isNode, parseDocument, type Document } from "yaml";
-import type { z } from "zod";
+import type * as z from "zod";
 import { allowedAt } from "./allowed.ts";
 import { ConfigurationError, type Fault } from "./errors.ts";
 import { faultsOf } from "./faults.ts";

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createConnection } from "node:net";
-import { Client, type ServerHostKeyAlgorithm } from "ssh2";
+import type { Client, ServerHostKeyAlgorithm } from "ssh2";
 import { GuestError, type GuestFault } from "./guestError.ts";
 import { fingerprint, pinnedHostKeys } from "./knownHosts.ts";
 import type { ConnectOptions, GuestAddress } from "./session.ts";
@@ -19,6 +19,8 @@ export async function openConnection(
   options: ConnectOptions,
 ): Promise<Client> {
   const where = `${address.host}:${address.port}`;
+  // Most commands end without it.
+  const { default: ssh2 } = await import("ssh2");
   const privateKey = await readPrivateKey(address.privateKeyFile);
   const pinned = await pinnedHostKeys(address.knownHostsFile, address.host, address.port);
   if (pinned.length === 0) {
@@ -30,7 +32,7 @@ export async function openConnection(
   }
 
   return new Promise<Client>((resolve, reject) => {
-    const client = new Client();
+    const client = new ssh2.Client();
     const socket = createConnection({ host: address.host, port: address.port });
     socket.setNoDelay(true);
     let presented: Buffer | undefined;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { share } from "./cloudInit.ts";
 import { kernelReleaseIn } from "./kernelRelease.ts";

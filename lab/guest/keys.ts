@@ -5,10 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import ssh2 from "ssh2";
 import writeFileAtomic from "write-file-atomic";
 import { ExitCode, LabError } from "../config/errors.ts";
-import { makeKeyPair } from "./ed25519.ts";
+import { makeKeyPair, type KeyPair } from "./ed25519.ts";
 
 export interface StackKey {
   /** One line of OpenSSH's authorized_keys: `ssh-ed25519 AAAA… comment`. */
@@ -39,11 +38,12 @@ export async function ensureStackKey(stackFolder: string, comment: string): Prom
   await chmod(stackFolder, 0o711);
 
   let text = await readIfAny(privateKeyFile);
+  let made: KeyPair | undefined;
   if (text === undefined) {
     const partial = `${privateKeyFile}.${randomBytes(6).toString("hex")}.part`;
-    const pair = makeKeyPair(comment);
+    made = makeKeyPair(comment);
     try {
-      await writeFile(partial, pair.privateKey, { mode: 0o600, flag: "wx", flush: true });
+      await writeFile(partial, made.privateKey, { mode: 0o600, flag: "wx", flush: true });
       // A hard link under the final name fails when another process was first; then its key counts.
       await link(partial, privateKeyFile);
     } catch (error) {
@@ -56,7 +56,8 @@ export async function ensureStackKey(stackFolder: string, comment: string): Prom
   // ssh refuses a private key that others can read.
   await chmod(privateKeyFile, 0o600);
 
-  const publicKey = publicHalf(text, privateKeyFile);
+  const publicKey =
+    made?.privateKey === text ? made.publicKey : await publicHalf(text, privateKeyFile);
   if ((await readIfAny(publicKeyFile))?.trim() !== publicKey) {
     await writeFileAtomic(publicKeyFile, `${publicKey}\n`, { mode: 0o644 });
   }
@@ -68,7 +69,8 @@ export async function removeStackKey(stackFolder: string): Promise<void> {
   for (const file of Object.values(filesIn(stackFolder))) await rm(file, { force: true });
 }
 
-function publicHalf(privateKey: string, file: string): string {
+async function publicHalf(privateKey: string, file: string): Promise<string> {
+  const { default: ssh2 } = await import("ssh2");
   const key = ssh2.utils.parseKey(privateKey);
   if (key instanceof Error) {
     throw new LabError(

@@ -2,7 +2,7 @@
  * The schema of result.json, with words for each field. docs/result.schema.json is made of it, and
  * docs/verdicts.md explains the kinds of verdicts.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { kernelPackageSchema } from "../image/kernelPackage.ts";
 import { crashKinds } from "../console/crashReport.ts";
 import { ExitCode } from "../config/errors.ts";

@@ -5,7 +5,7 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { VerdictKind } from "./verdict.ts";
 

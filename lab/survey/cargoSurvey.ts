@@ -1,7 +1,7 @@
 /** The programs that a tree's cargo package or workspace builds; cargo itself reads it. */
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path/posix";
-import { z } from "zod";
+import * as z from "zod";
 import { runOnTree, treeMount, type ReadingPlace } from "./treeSandbox.ts";
 
 export interface CargoSurvey {

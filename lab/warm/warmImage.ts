@@ -16,7 +16,7 @@ import { createHash } from "node:crypto";
 import { access, mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import { places } from "../config/places.ts";
 import { hashFile } from "../image/checksum.ts";
 

@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EnvHttpProxyAgent, type Dispatcher } from "undici";
 import writeFileAtomic from "write-file-atomic";
-import { z } from "zod";
+import * as z from "zod";
 import { cannotWrite, freeBytes, isDiskFull } from "../../config/diskSpace.ts";
 import { digestText, type Digest } from "../../config/digest.ts";
 import { ExitCode, LabError } from "../../config/errors.ts";

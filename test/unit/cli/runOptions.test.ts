@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { addScopeOptions, scopeKeys, scopeOf, stopFits } from "../../../cli/runOptions.ts";
 
 const schema = z.strictObject(scopeKeys).refine(stopFits.check, stopFits.fault);

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { describe, expect, expectTypeOf, it } from "vitest";
-import type { z } from "zod";
+import type * as z from "zod";
 import { renderJson, reportFormat } from "../../../../lab/report/json.ts";
 import { resultJsonSchema, resultSchema } from "../../../../lab/report/resultSchema.ts";
 import type { RunReport } from "../../../../lab/run/verdict.ts";
