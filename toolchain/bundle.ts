@@ -6,16 +6,7 @@
  *     node --import tsx/esm toolchain/bundle.ts FOLDER
  */
 import { existsSync } from "node:fs";
-import {
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  utimes,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -40,6 +31,10 @@ const ownPlaces = (folder: string): Plugin => ({
     });
   },
 });
+
+const partPrefix = "part-";
+/** Milliseconds that parts stay which no program has any more: one that runs may still import them. */
+const keptMs = 7 * 24 * 3_600_000;
 
 /**
  * Bundles programs into one folder: a file `NAME.mjs` of each, beside parts that are named by their
@@ -79,10 +74,6 @@ async function bundle(programs: Readonly<Record<string, string>>, folder: string
     if (mtimeMs < began.getTime() - keptMs) await rm(path, { force: true });
   }
 }
-
-const partPrefix = "part-";
-/** Milliseconds that parts stay which no program has any more: one that runs may still import them. */
-const keptMs = 7 * 24 * 3_600_000;
 
 async function writeWhole(path: string, contents: Uint8Array, changed: Date): Promise<void> {
   const partial = `${path}.${process.pid}`;
