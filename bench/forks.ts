@@ -29,8 +29,11 @@ export async function reset(lab: Lab): Promise<Finding[]> {
   const command: number[] = [];
   for (let round = 0; round < resetRounds; round++)
     command.push((await lab.vexlab("reset", stack)).seconds);
+  const standby = (await inside(lab, "standby", resetRounds)) as number[];
   const theirs = await stockSeconds(lab);
+  const standing = "a guest that stands by → a command's output / stock image";
   return [
+    { what: standing, unit: "s", ours: standby, theirs, goal: 0.015 },
     { what: "reset → a command's output / stock image", unit: "s", ours, theirs, goal: 0.035 },
     { what: "vexlab reset, the whole command", unit: "s", ours: command, theirs },
   ];

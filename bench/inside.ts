@@ -2,6 +2,7 @@
  * Run by the bench inside its checkout, whose state and sockets are found by where this file is:
  *
  *     inside.ts reset ROUNDS   seconds from a reset's start to a command's output, as a JSON list
+ *     inside.ts standby ROUNDS the same of a guest that stands by for the next run
  *     inside.ts four ROUNDS    JSON object: seconds of one fork and of four, MB of each of the four
  */
 import { readFile } from "node:fs/promises";
@@ -11,7 +12,9 @@ import { ControlSession } from "../lab/guest/controlSession.ts";
 import { resultsFolder } from "../lab/build/results.ts";
 import { processIds } from "../lab/hypervisor/processes.ts";
 import { silentProgress, terminalProgress } from "../lab/report/progress.ts";
-import { forkBase, startSibling, type Guest, type Sibling } from "../lab/warm/sibling.ts";
+import { NextFork } from "../lab/warm/nextFork.ts";
+import { forkBase, startSibling } from "../lab/warm/sibling.ts";
+import type { ForkBase, Guest, Sibling } from "../lab/warm/sibling.ts";
 import { warmStart } from "../lab/warm/stackGuest.ts";
 
 const stack = "ci";
@@ -19,8 +22,8 @@ const commandMs = 20_000;
 const guests = 4;
 
 const [what, rounds] = process.argv.slice(2);
-const measured = what === "reset" ? await resets(Number(rounds)) : await forks(Number(rounds));
-process.stdout.write(`${JSON.stringify(measured)}\n`);
+const measure = what === "reset" ? resets : what === "standby" ? standingBy : forks;
+process.stdout.write(`${JSON.stringify(await measure(Number(rounds)))}\n`);
 
 async function answers(guest: Pick<Guest, "run">): Promise<void> {
   const { exitCode, stdout } = await guest.run(["uname", "-r"], { deadlineMs: commandMs });
@@ -45,17 +48,37 @@ async function resets(count: number): Promise<number[]> {
   return seconds;
 }
 
+const base = async (): Promise<ForkBase> =>
+  forkBase(await knownGuest(stack), resultsFolder(stack, places()), terminalProgress());
+
+async function standingBy(count: number): Promise<number[]> {
+  const from = await base();
+  const seconds: number[] = [];
+  for (let round = 0; round < count; round++) {
+    let standing: Promise<Sibling> | undefined;
+    const forks = new NextFork((...args) => (standing = startSibling(...args)));
+    forks.begin(from);
+    await standing;
+    const began = performance.now();
+    const sibling = await forks.take(from);
+    try {
+      await answers(sibling.guest);
+      seconds.push((performance.now() - began) / 1000);
+    } finally {
+      await sibling.remove();
+      await forks.close();
+    }
+  }
+  return seconds;
+}
+
 async function forks(count: number): Promise<Record<"one" | "four" | "memory", number[]>> {
-  const base = await forkBase(
-    await knownGuest(stack),
-    resultsFolder(stack, places()),
-    terminalProgress(),
-  );
+  const from = await base();
   const measure = async (number: number, memory: number[]): Promise<number> => {
     const open: Sibling[] = [];
     const began = performance.now();
     const start = async (): Promise<void> => {
-      const sibling = await startSibling(base);
+      const sibling = await startSibling(from);
       open.push(sibling);
       await answers(sibling.guest);
     };
