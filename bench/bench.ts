@@ -8,6 +8,7 @@ import { cpus, totalmem } from "node:os";
 import { execa } from "execa";
 import { places } from "../lab/config/places.ts";
 import { stopSignal } from "../test/e2e/support/stopSignal.ts";
+import { toolCommand } from "../test/toolCommand.ts";
 import { stock } from "./bareBoot.ts";
 import { boot } from "./boot.ts";
 import { build } from "./build.ts";
@@ -23,12 +24,11 @@ const rows: Readonly<Record<string, (lab: Lab) => Promise<Finding[]>>> = {
   ...{ stock, cold, boot, warm, disk, reset, hello, vexfs, engine, build, four },
 };
 
-const chosen = process.argv.slice(2);
-const unknown = chosen.filter((name) => !Object.hasOwn(rows, name));
-if (unknown.length > 0) {
-  say(`no such row: ${unknown.join(", ")}; there are ${Object.keys(rows).join(", ")}`);
-  process.exit(2);
-}
+const { args: chosen } = toolCommand("bench", "row", Object.keys(rows))
+  .description("measures what the speed claims rest on; nothing else should run meanwhile")
+  .addHelpText("after", "VEXLAB_BENCH_ROUNDS=1: a quick run, of which the figures mean little")
+  .action(() => undefined)
+  .parse();
 
 const stop = stopSignal();
 

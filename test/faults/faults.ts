@@ -5,7 +5,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Option } from "commander";
 import { ExitCode } from "../../lab/config/errors.ts";
 import { cancellable } from "../../lab/config/cancellation.ts";
 import { places } from "../../lab/config/places.ts";
@@ -14,25 +14,29 @@ import { catalogue, faultNames } from "./catalogue.ts";
 import { cellFaults } from "./cellFaults.ts";
 import { CellLab } from "./cellLab.ts";
 import { FaultLab, standardStack } from "./faultLab.ts";
+import { toolCommand } from "../toolCommand.ts";
 import { judgeCellTold, judgeTold, tableOf, type Told } from "./told.ts";
 
 const say = (text: string): void => void process.stderr.write(`faults: ${text}\n`);
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { kernel: { type: "string" }, stack: { type: "string" } },
-});
-const unknown = positionals.filter((name) => !faultNames.includes(name));
-if (unknown.length > 0) {
-  say(`no such fault: ${unknown.join(", ")}; there are ${faultNames.join(", ")}`);
-  process.exit(ExitCode.usage);
-}
-const { stack = standardStack } = values;
+const command = toolCommand("faults", "fault", faultNames)
+  .description("makes faults in real guests, and looks whether vexlab tells them right")
+  .addOption(new Option("--kernel <series>", "such as 6.12; default: that of the stack"))
+  .addOption(
+    new Option("--stack <name>", "debug: what only its kernel, which has sanitizers, notices")
+      .choices([standardStack, "debug"])
+      .default(standardStack),
+  )
+  .addHelpText(
+    "after",
+    "VEXLAB_FAULTS_SLACK=3: on a host with other things to do, three times as long",
+  )
+  .action(() => undefined)
+  .parse();
+const positionals = command.args;
+const values = command.opts<{ kernel?: string; stack: string }>();
+const { stack } = values;
 const isDebug = stack !== standardStack;
-if (isDebug && stack !== "debug") {
-  say(`faults are not made on stack ${stack}; there are ${standardStack} and debug`);
-  process.exit(ExitCode.usage);
-}
 /** What the kernel of stack debug looks for, which makes it slower. */
 const debugKernel = ["kasan", "kmemleak", "lockdep"] as const;
 const noticed = catalogue.filter(({ on }) => on?.["debug"] !== undefined).map(({ name }) => name);

@@ -6,9 +6,9 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { places } from "../../lab/config/places.ts";
 import { stopSignal } from "../e2e/support/stopSignal.ts";
+import { toolCommand } from "../toolCommand.ts";
 import { BuildFailure, MutantLab } from "./lab.ts";
 import { parseMutant, type Mutant } from "./mutant.ts";
 import {
@@ -24,11 +24,6 @@ import {
   type Result,
 } from "./outcome.ts";
 
-const usage = `usage: npm run mutants [-- OPTION… NAME…]
-  --named-only    run only the suites that a mutant names, not the others when these pass
-  --no-baseline   do not run the suites on the unchanged example before
-  --list          name the mutants and what kinds of bugs they are`;
-
 const say = (text: string): void => void process.stderr.write(`mutants: ${text}\n`);
 
 /** Ends the program for a mistake of its user. */
@@ -37,14 +32,20 @@ function refuse(...lines: string[]): never {
   process.exit(2);
 }
 
-const { values: options, positionals: names } = wordsOf(process.argv.slice(2));
 const all = await readMutants().catch((error: unknown) => refuse(messageOf(error)));
-const unknown = names.filter((name) => !all.some((mutant) => mutant.name === name));
-if (unknown.length > 0)
-  refuse(
-    `no such mutant: ${unknown.join(", ")}`,
-    `there are ${all.map((each) => each.name).join(", ")}`,
-  );
+const command = toolCommand(
+  "mutants",
+  "mutant",
+  all.map(({ name }) => name),
+)
+  .description("puts one bug after the other into a copy of the example; does its suite find them?")
+  .option("--named-only", "only the suites that a mutant names, not the others when these pass")
+  .option("--no-baseline", "without the suites on the unchanged example before")
+  .option("--list", "name the mutants and what kinds of bugs they are")
+  .action(() => undefined)
+  .parse();
+const names = command.args;
+const options = command.opts<{ namedOnly?: boolean; baseline: boolean; list?: boolean }>();
 const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name));
 if (options.list) {
   for (const { name, kind } of chosen) process.stdout.write(`${name}: ${kind}\n`);
@@ -68,22 +69,6 @@ const { table, line, isEnough } = summary(results);
 process.stdout.write(`${table}\n${line}\n`);
 process.exit(signal.aborted ? 130 : failure === undefined && isEnough ? 0 : 1);
 
-function wordsOf(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        "named-only": { type: "boolean" },
-        "no-baseline": { type: "boolean" },
-        list: { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    return refuse(messageOf(error), usage);
-  }
-}
-
 /** All mutants, by their names. @throws Error for what is no mutant */
 async function readMutants(): Promise<Mutant[]> {
   const folder = fileURLToPath(new URL(".", import.meta.url));
@@ -98,7 +83,7 @@ async function readMutants(): Promise<Mutant[]> {
 async function run(): Promise<void> {
   say("bringing the stack up");
   await lab.up();
-  if (!options["no-baseline"]) await baseline();
+  if (options.baseline) await baseline();
   for (const [index, mutant] of chosen.entries()) {
     say(`${index + 1} of ${chosen.length}, ${mutant.name}: ${mutant.kind}`);
     const began = performance.now();
@@ -111,7 +96,7 @@ async function run(): Promise<void> {
 /** What fails without a mutant catches none. */
 async function baseline(): Promise<void> {
   const used = (suite: string): boolean =>
-    !options["named-only"] ||
+    !options.namedOnly ||
     chosen.some(({ smoke, caughtBy }) => [smoke, ...caughtBy].some((each) => each.suite === suite));
   say("the unchanged example");
   const { verdict, reason } = await lab.test(lab.suites.filter(used));
@@ -135,7 +120,7 @@ async function judged(mutant: Mutant): Promise<Outcome> {
   if (smoke.verdict !== "passed")
     return { kind: "bad", why: `its happy path fails: ${smoke.reason}` };
   const { named, others } = suitesFor(mutant, lab.suites);
-  for (const suites of options["named-only"] ? [named] : [named, others]) {
+  for (const suites of options.namedOnly ? [named] : [named, others]) {
     if (suites.length === 0) continue;
     const report = await lab.test(suites);
     if (!isTelling(report)) return { kind: "unknown", why: report.reason };
@@ -152,7 +137,7 @@ function messageOf(error: unknown): string {
 async function writeResults(): Promise<void> {
   const json = {
     date: new Date().toISOString(),
-    namedOnly: options["named-only"] ?? false,
+    namedOnly: options.namedOnly ?? false,
     ...(failure !== undefined && { failure }),
     caught: results.filter(isCaught).length,
     of: results.length,
