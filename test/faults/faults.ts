@@ -43,7 +43,10 @@ const noticed = catalogue.filter(({ on }) => on?.["debug"] !== undefined).map(({
 const names = positionals.length > 0 ? positionals : isDebug ? noticed : faultNames;
 const chosenOf = <Named extends { readonly name: string }>(all: readonly Named[]): Named[] =>
   names.flatMap((name) => all.filter((fault) => fault.name === name));
-process.exitCode = await cancellable((signal) => run(signal));
+process.exitCode = await cancellable((signal) => run(signal)).catch((error: unknown) => {
+  say(error instanceof Error ? error.message : String(error));
+  return ExitCode.infrastructureFailed;
+});
 
 async function run(signal: AbortSignal): Promise<number> {
   // Of a host that has other things to do.
