@@ -201,14 +201,14 @@ static inline int vexfs_flush(struct super_block *sb)
 #endif
 
 #if VEXFS_KERNEL(5, 19)
-#define VEXFS_WRITE_FLAGS
+#define VEXFS_WRITE_INTO(folio) (folio)
 #define VEXFS_WRITE_BEGIN(name)								\
 	int name(VEXFS_WRITE_SOURCE, struct address_space *mapping, loff_t pos,		\
 		 unsigned int len, struct vexfs_folio **folio, void **data)
 #define vexfs_block_write_begin(mapping, pos, len, folio, get_block)			\
 	block_write_begin(mapping, pos, len, folio, get_block)
 #else
-#define VEXFS_WRITE_FLAGS 0,
+#define VEXFS_WRITE_INTO(folio) 0, (folio)
 #define VEXFS_WRITE_BEGIN(name)								\
 	int name(VEXFS_WRITE_SOURCE, struct address_space *mapping, loff_t pos,		\
 		 unsigned int len, unsigned int flags, struct vexfs_folio **folio,	\

@@ -82,7 +82,7 @@ int vexfs_write_content(struct inode *inode, loff_t pos, const void *data, size_
 		int result;
 
 		result = mapping->a_ops->write_begin(NULL, mapping, pos, part,
-						     VEXFS_WRITE_FLAGS &folio, &private);
+						     VEXFS_WRITE_INTO(&folio), &private);
 		if (result)
 			return result;
 		to = vexfs_kmap_folio(folio, pos);
