@@ -27,7 +27,6 @@ const rows: Readonly<Record<string, (lab: Lab) => Promise<Finding[]>>> = {
 const { args: chosen } = toolCommand("bench", "row", Object.keys(rows))
   .description("measures what the speed claims rest on; nothing else should run meanwhile")
   .addHelpText("after", "VEXLAB_BENCH_ROUNDS=1: a quick run, of which the figures mean little")
-  .action(() => undefined)
   .parse();
 
 const stop = stopSignal();

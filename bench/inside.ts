@@ -48,8 +48,9 @@ async function resets(count: number): Promise<number[]> {
   return seconds;
 }
 
-const base = async (): Promise<ForkBase> =>
-  forkBase(await knownGuest(stack), resultsFolder(stack, places()), terminalProgress());
+async function base(): Promise<ForkBase> {
+  return forkBase(await knownGuest(stack), resultsFolder(stack, places()), terminalProgress());
+}
 
 async function standingBy(count: number): Promise<number[]> {
   const from = await base();

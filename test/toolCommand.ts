@@ -19,5 +19,6 @@ export function toolCommand(name: string, what: string, known: readonly string[]
         command.error(
           `error: no such ${what}: ${unknown.join(", ")}; there are ${known.join(", ")}`,
         );
-    });
+    })
+    .action(() => undefined);
 }

@@ -64,10 +64,8 @@ async function bundle(programs: Readonly<Record<string, string>>, folder: string
   // Programs last: whoever reads them finds their parts.
   for (const { path, contents } of [...outputFiles].sort(
     (a, b) => Number(isPart(b.path)) - Number(isPart(a.path)),
-  )) {
-    if (isPart(path) && existsSync(path)) await utimes(path, began, began);
-    else await writeWhole(path, contents, began);
-  }
+  ))
+    await replaceDated(path, contents, began);
   for (const name of (await readdir(folder)).filter(isPart)) {
     const path = join(folder, name);
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }));
@@ -75,7 +73,8 @@ async function bundle(programs: Readonly<Record<string, string>>, folder: string
   }
 }
 
-async function writeWhole(path: string, contents: Uint8Array, changed: Date): Promise<void> {
+/** Writes a file, whole or not at all, that is as old as `changed` from its first moment. */
+async function replaceDated(path: string, contents: Uint8Array, changed: Date): Promise<void> {
   const partial = `${path}.${process.pid}`;
   try {
     await writeFile(partial, contents);

@@ -31,7 +31,6 @@ const command = toolCommand("faults", "fault", faultNames)
     "after",
     "VEXLAB_FAULTS_SLACK=3: on a host with other things to do, three times as long",
   )
-  .action(() => undefined)
   .parse();
 const positionals = command.args;
 const values = command.opts<{ kernel?: string; stack: string }>();

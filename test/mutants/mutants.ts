@@ -42,7 +42,6 @@ const command = toolCommand(
   .option("--named-only", "only the suites that a mutant names, not the others when these pass")
   .option("--no-baseline", "without the suites on the unchanged example before")
   .option("--list", "name the mutants and what kinds of bugs they are")
-  .action(() => undefined)
   .parse();
 const names = command.args;
 const options = command.opts<{ namedOnly?: boolean; baseline: boolean; list?: boolean }>();

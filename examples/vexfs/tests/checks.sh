@@ -71,27 +71,29 @@ sparse_is_silent() {
 	! grep -E ': (warning|error): ' "$ktap_folder/sparse"
 }
 
-# What a file of a module outside the kernel's tree can't do without: compat.h is about versions, and an
-# expectation that isn't met ends its check.
-checkpatch_exceptions() {
-	case $1 in
-	*/compat.h) echo COMPLEX_MACRO,CONSTANT_COMPARISON,DEPRECATED_API,LINUX_VERSION_CODE,SPACING ;;
-	*/ffi_test.c) echo MACRO_WITH_FLOW_CONTROL ;;
-	*) echo NONE ;;
-	esac
+# checkpatch_on EXCEPTIONS TEST...: what checkpatch finds in the sources for which find's TEST holds.
+checkpatch_on() {
+	ignored=$1
+	shift
+	find kernel -name '*.[ch]' ! -name '*.mod.c' "$@" -exec perl "$checkpatch" --no-tree --terse \
+		--no-summary --show-types --ignore "$ignored" --file {} +
 }
 
+# A module outside the kernel's tree can't do without some exceptions: compat.h is about versions, and an
+# expectation that isn't met ends its check.
 checkpatch_is_silent() {
 	headers=$(kernel_headers)
 	checkpatch=$(find -L "$headers/scripts" "$headers/source/scripts" -maxdepth 1 -name checkpatch.pl 2>/dev/null | head -n 1)
 	[ -n "$checkpatch" ] || skip "the kernel's headers have no checkpatch.pl"
-	found=0
-	for file in "$source_tree"/kernel/*.[ch] "$source_tree"/kernel/*/*.[ch]; do
-		case $file in *.mod.c | *'*'*) continue ;; esac
-		perl "$checkpatch" --no-tree --terse --no-summary --show-types \
-			--ignore "$(checkpatch_exceptions "$file")" --file "$file" || found=1
-	done
-	return "$found"
+	(
+		cd "$source_tree" || exit
+		found=0
+		checkpatch_on NONE ! -name compat.h ! -name ffi_test.c || found=1
+		checkpatch_on COMPLEX_MACRO,CONSTANT_COMPARISON,DEPRECATED_API,LINUX_VERSION_CODE,SPACING \
+			-name compat.h || found=1
+		checkpatch_on MACRO_WITH_FLOW_CONTROL -name ffi_test.c || found=1
+		exit "$found"
+	)
 }
 
 cargo_offline() {
