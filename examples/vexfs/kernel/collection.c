@@ -21,6 +21,7 @@ int vexfs_write_header(struct inode *inode, u32 dimension, u32 metric, u32 cells
 		.metric = cpu_to_le32(metric),
 		.cells = cpu_to_le32(cells),
 		.centroid_checksum = cpu_to_le32(centroid_checksum),
+		.generation = cpu_to_le32(inode->i_generation),
 	};
 
 	header.checksum = cpu_to_le32(vexfs_header_checksum(inode, &header));
@@ -81,6 +82,8 @@ static const char *vexfs_header_fault(struct inode *inode, const struct vexfs_co
 		return "wrong magic";
 	if (le32_to_cpu(header->checksum) != vexfs_header_checksum(inode, header))
 		return "wrong checksum";
+	if (le32_to_cpu(header->generation) != inode->i_generation)
+		return "of an earlier file";
 	if (!dimension || dimension > VEXFS_MAX_DIMENSION)
 		return "wrong dimension";
 	if (metric != VEXFS_METRIC_L2 && metric != VEXFS_METRIC_COSINE)

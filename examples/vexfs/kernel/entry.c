@@ -38,14 +38,15 @@ const char *vexfs_entry_fault(struct inode *inode, u32 id, const struct vexfs_en
 	if (le16_to_cpu(entry->state) != VEXFS_ENTRY_LIVE &&
 	    le16_to_cpu(entry->state) != VEXFS_ENTRY_DELETED)
 		return "unknown state";
-	if (entry->reserved)
-		return "reserved field in use";
+	if (le32_to_cpu(entry->generation) != inode->i_generation)
+		return "of an earlier file";
 	return NULL;
 }
 
 /* To be called when the entry has changed. */
 void vexfs_entry_seal(struct inode *inode, u32 id, struct vexfs_entry *entry)
 {
+	entry->generation = cpu_to_le32(inode->i_generation);
 	entry->checksum = vexfs_entry_checksum(inode, id, entry);
 }
 

@@ -142,7 +142,8 @@ struct vexfs_collection {
 	__le32 metric;			/* VEXFS_METRIC_ of uapi/vexfs.h */
 	__le32 cells;			/* of the index; 0: there is none */
 	__le32 centroid_checksum;	/* 0 without an index */
-	__u8 reserved[232];		/* zero, as is the rest of the block */
+	__le32 generation;		/* of the inode */
+	__u8 reserved[228];		/* zero, as is the rest of the block */
 };
 
 #define VEXFS_ENTRY_SIZE		16
@@ -157,7 +158,7 @@ struct vexfs_entry {
 	__le32 data_checksum;		/* of the vector's components */
 	__le16 state;
 	__le16 cell;			/* of a live vector; 0 without an index */
-	__le32 reserved;		/* zero */
+	__le32 generation;		/* of the inode */
 };
 
 #define VEXFS_OFFSET(type, member, offset) \
@@ -225,14 +226,15 @@ VEXFS_OFFSET(vexfs_collection, dimension, 8);
 VEXFS_OFFSET(vexfs_collection, metric, 12);
 VEXFS_OFFSET(vexfs_collection, cells, 16);
 VEXFS_OFFSET(vexfs_collection, centroid_checksum, 20);
-VEXFS_OFFSET(vexfs_collection, reserved, 24);
+VEXFS_OFFSET(vexfs_collection, generation, 24);
+VEXFS_OFFSET(vexfs_collection, reserved, 28);
 VEXFS_SIZE(vexfs_collection, 256);
 
 VEXFS_OFFSET(vexfs_entry, checksum, 0);
 VEXFS_OFFSET(vexfs_entry, data_checksum, 4);
 VEXFS_OFFSET(vexfs_entry, state, 8);
 VEXFS_OFFSET(vexfs_entry, cell, 10);
-VEXFS_OFFSET(vexfs_entry, reserved, 12);
+VEXFS_OFFSET(vexfs_entry, generation, 12);
 VEXFS_SIZE(vexfs_entry, 16);
 
 #endif /* VEXFS_FORMAT_H */

@@ -249,9 +249,14 @@ fn damages(disk: &Disk) -> Vec<(&'static str, Effect, Change)> {
             }),
         ),
         (
+            "header: of an earlier file",
+            Collection,
+            header(|it| it.generation ^= 1),
+        ),
+        (
             "header: reserved",
             Collection,
-            header(|it| it.reserved[231] = 1),
+            header(|it| it.reserved[227] = 1),
         ),
         (
             "behind the header",
@@ -277,9 +282,9 @@ fn damages(disk: &Disk) -> Vec<(&'static str, Effect, Change)> {
         ("entry: state 0", Collection, entry(|it| it.state = 0)),
         ("entry: state 3", Collection, entry(|it| it.state = 3)),
         (
-            "entry: reserved",
+            "entry: of an earlier file",
             Collection,
-            entry(|it| it.reserved = 1 << 31),
+            entry(|it| it.generation ^= 1 << 31),
         ),
         (
             "entry: cell 7",

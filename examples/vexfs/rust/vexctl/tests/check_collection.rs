@@ -17,6 +17,7 @@ const DIMENSION: u32 = 11;
 /// Two groups of the three that there is room for.
 const VECTORS: u64 = 300;
 const CELLS: u32 = 4;
+const GENERATION: u32 = 77;
 
 /// An image in which `one` is a collection with an index: vector 7 is deleted.
 struct Collection {
@@ -34,6 +35,7 @@ impl Collection {
             let blocks = collection.blocks();
             *inode = DiskInode::empty(MODE_REGULAR | 0o644);
             inode.flags = INODE_COLLECTION;
+            inode.generation = GENERATION;
             inode.links = 1;
             inode.size = collection.layout.size(3);
             inode.blocks = (blocks.end - blocks.start) as u32;
@@ -59,7 +61,7 @@ impl Collection {
         let centroids = self.centroids();
         self.put(1, 0, &centroids);
         self.change_header(|header| {
-            *header = CollectionHeader::new(DIMENSION, 1);
+            *header = CollectionHeader::new(DIMENSION, 1, GENERATION);
             header.cells = CELLS;
             header.centroid_checksum = centroid_checksum(self.uuid(), INODE, &centroids);
         });
@@ -69,6 +71,7 @@ impl Collection {
             self.put_across(block, offset, &vector);
             self.change_entry(id, |entry| {
                 entry.state = if id == 7 { ENTRY_DELETED } else { ENTRY_LIVE };
+                entry.generation = GENERATION;
                 entry.cell = (id % u64::from(CELLS)) as u16;
                 entry.data_checksum = vector_checksum(self.uuid(), INODE, id, &vector);
             });
@@ -147,6 +150,7 @@ impl Collection {
     fn is_deleted(&self, id: u64) -> bool {
         let entry = self.entry(id);
         entry.state == ENTRY_DELETED
+            && entry.generation == GENERATION
             && entry.checksum == entry.expected_checksum(self.uuid(), INODE, id)
     }
 
@@ -245,11 +249,16 @@ fn unknown_state_is_left_alone() {
 }
 
 #[test]
-fn reserved_field_of_an_entry_is_left_alone() {
-    let collection = Collection::new("entry-reserved");
-    collection.change_entry(9, |entry| entry.reserved = 1);
-    let message = "vector 9: reserved field in use";
-    collection.image.is_left_alone(message);
+fn vectors_of_an_earlier_file_are_deleted() {
+    let collection = Collection::new("entry-generation");
+    for id in 256..VECTORS {
+        collection.change_entry(id, |entry| entry.generation -= 1);
+    }
+    let message = "vectors 256 to 299: of an earlier file; a repair deletes it";
+    collection.image.is_mended(message);
+    let deleted: Vec<_> = (256..VECTORS).collect();
+    assert!(deleted.iter().all(|&id| collection.is_deleted(id)));
+    collection.others_are_untouched(&deleted);
 }
 
 #[test]
@@ -300,14 +309,17 @@ fn any_changed_byte_of_the_header_is_found() {
 #[test]
 fn wrong_fields_of_the_header_are_left_alone() {
     type Change = fn(&mut CollectionHeader);
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 8] = [
         ("wrong magic", |header| header.magic = 1),
         ("dimension 0", |header| header.dimension = 0),
         ("dimension 1025", |header| header.dimension = 1025),
         ("unknown metric 3", |header| header.metric = 3),
         ("257 cells", |header| header.cells = 257),
         ("a checksum of centroids", |header| header.cells = 0),
-        ("reserved field in use", |header| header.reserved[231] = 1),
+        ("its header is of an earlier file", |header| {
+            header.generation += 1
+        }),
+        ("reserved field in use", |header| header.reserved[227] = 1),
     ];
     let collection = Collection::new("fields");
     let header = collection.header();

@@ -33,7 +33,9 @@ layout! {
         /// Of the index; 0 when there is none.
         16 cells: u32,
         20 centroid_checksum: u32,
-        24 reserved: [u8; 232],
+        /// Of the inode, as in `Entry`.
+        24 generation: u32,
+        28 reserved: [u8; 228],
     }
 }
 
@@ -45,16 +47,18 @@ layout! {
         /// `ENTRY_LIVE` or `ENTRY_DELETED`.
         8 state: u16,
         10 cell: u16,
-        12 reserved: u32,
+        /// Of the inode: its number had other files before, whose blocks may come back.
+        12 generation: u32,
     }
 }
 
 impl CollectionHeader {
-    pub fn new(dimension: u32, metric: u32) -> Self {
+    pub fn new(dimension: u32, metric: u32, generation: u32) -> Self {
         let mut header = Self::from_bytes(&[0; Self::SIZE]);
         header.magic = COLLECTION_MAGIC;
         header.dimension = dimension;
         header.metric = metric;
+        header.generation = generation;
         header
     }
 
@@ -84,13 +88,13 @@ fn vector_place(inode: u32, id: u64) -> u64 {
 
 impl Entry {
     /// Of a vector that is to be there no more.
-    pub fn deleted() -> Self {
+    pub fn deleted(generation: u32) -> Self {
         Self {
             checksum: 0,
             data_checksum: 0,
             state: ENTRY_DELETED,
             cell: 0,
-            reserved: 0,
+            generation,
         }
     }
 
@@ -189,7 +193,7 @@ mod tests {
     fn checksums_depend_on_inode_and_id() {
         assert_eq!(vector_place(5, 9), 0x5_0000_0009);
         let uuid = [7; 16];
-        let mut entry = Entry::deleted();
+        let mut entry = Entry::deleted(4);
         entry.seal(&uuid, 5, 9);
         assert_eq!(entry.checksum, entry.expected_checksum(&uuid, 5, 9));
         assert_ne!(entry.checksum, entry.expected_checksum(&uuid, 6, 9));

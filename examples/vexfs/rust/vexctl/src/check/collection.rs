@@ -34,7 +34,7 @@ pub fn check_collection(
         }]);
     }
     let header = CollectionHeader::from_bytes(&block);
-    if let Some(fault) = header_fault(&header, uuid, inode) {
+    if let Some(fault) = header_fault(&header, uuid, inode, disk.generation) {
         return Ok(vec![hopeless(format!("collection: {fault}"))]);
     }
     let layout = CollectionLayout::new(header.dimension);
@@ -46,6 +46,7 @@ pub fn check_collection(
         device,
         uuid,
         inode,
+        generation: disk.generation,
         blocks,
         layout,
         entries: Vec::new(),
@@ -74,11 +75,18 @@ fn hopeless(text: String) -> Problem {
     Problem { text, repair: None }
 }
 
-fn header_fault(header: &CollectionHeader, uuid: &[u8; 16], inode: u32) -> Option<String> {
+fn header_fault(
+    header: &CollectionHeader,
+    uuid: &[u8; 16],
+    inode: u32,
+    generation: u32,
+) -> Option<String> {
     if header.magic != COLLECTION_MAGIC {
         Some("wrong magic".into())
     } else if header.checksum != header.expected_checksum(uuid, inode) {
         Some("wrong checksum".into())
+    } else if header.generation != generation {
+        Some("its header is of an earlier file".into())
     } else if !(1..=MAX_DIMENSION).contains(&header.dimension) {
         Some(format!("dimension {}", header.dimension))
     } else if Metric::from_number(header.metric).is_none() {
@@ -100,8 +108,8 @@ enum Fault {
     NeverGiven,
     Checksum,
     Components,
+    Generation,
     State,
-    Reserved,
 }
 
 impl Fault {
@@ -110,14 +118,14 @@ impl Fault {
             Self::NeverGiven => "never given, but a later one was; a repair deletes it",
             Self::Checksum => "wrong checksum of the entry; a repair deletes it",
             Self::Components => "wrong checksum of the components; a repair deletes it",
+            Self::Generation => "of an earlier file; a repair deletes it",
             Self::State => "unknown state",
-            Self::Reserved => "reserved field in use",
         }
     }
 
     /// Whether it is what a crash may leave, rather than what nothing explains.
     fn deletes(self) -> bool {
-        !matches!(self, Self::State | Self::Reserved)
+        self != Self::State
     }
 }
 
@@ -125,6 +133,7 @@ struct Check<'a> {
     device: &'a Device,
     uuid: &'a [u8; 16],
     inode: u32,
+    generation: u32,
     blocks: &'a FileBlocks,
     layout: CollectionLayout,
     /// Up to the last that was given.
@@ -208,10 +217,10 @@ impl Check<'_> {
             Some(Fault::NeverGiven)
         } else if entry.checksum != entry.expected_checksum(self.uuid, self.inode, id) {
             Some(Fault::Checksum)
+        } else if entry.generation != self.generation {
+            Some(Fault::Generation)
         } else if ![ENTRY_LIVE, ENTRY_DELETED].contains(&entry.state) {
             Some(Fault::State)
-        } else if entry.reserved != 0 {
-            Some(Fault::Reserved)
         } else {
             None
         }
@@ -265,7 +274,7 @@ impl Check<'_> {
                 .iter()
                 .any(|&(faulty, fault)| faulty == id && fault.deletes());
             if is_deleted {
-                let mut deleted = Entry::deleted();
+                let mut deleted = Entry::deleted(self.generation);
                 deleted.seal(self.uuid, self.inode, id);
                 bytes.extend(deleted.to_bytes());
             } else {
