@@ -416,6 +416,9 @@ read_only_is_kept() {
 
 writers_do_not_disturb_each_other() {
 	fresh
+	for writer in 1 2 3 4; do
+		head -c 1400000 /dev/zero | tr '\0' "$writer" >"$work/$writer"
+	done
 	writers=
 	for writer in 1 2 3 4; do
 		(
@@ -429,6 +432,8 @@ writers_do_not_disturb_each_other() {
 			for line in $(seq 200); do
 				echo "$writer $line"
 			done >>"$mnt/all"
+			# And long enough to be at it at the same time.
+			dd if="$work/$writer" of="$mnt/long" bs=70000 oflag=append conv=notrunc 2>&1
 		) &
 		writers="$writers $!"
 	done
@@ -438,6 +443,8 @@ writers_do_not_disturb_each_other() {
 	remount
 	expect "lines of all writers" $((4 * (6 + 200))) "$(wc -l <"$mnt/all")"
 	for writer in 1 2 3 4; do
+		expect "bytes that writer $writer appended" 1400000 \
+			"$(tr -dc "$writer" <"$mnt/long" | wc -c)"
 		for number in 2 4 6; do
 			expect "bytes of file $number of writer $writer" 70000 \
 				"$(tr -dc "$writer" <"$mnt/$writer/$number" | wc -c)"

@@ -200,12 +200,12 @@ ktap_case "the index by the cosine finds 9 of 10 in clusters with a fifth of the
 ktap_case "the index finds the nearest in the cells that it probes, of uniform vectors" recall_uniform
 ktap_case "a search for more than there are finds all" more_than_there_are
 ktap_case "a search finds as many as allowed and refuses more" most_results
+ktap_case "vectors inserted after the index are in their cells and found" insertion_into_cells
 ktap_case "deleted vectors are never found again" deleted_vectors
 ktap_case "nothing is found in an empty collection, nor an index made of it" empty_collection
 ktap_case "vectors of zeros are found and indexed" zero_vectors
 ktap_case "of equal vectors the smaller ids come first" duplicates
 ktap_case "vectors of another dimension are refused" other_dimensions
-ktap_case "vectors inserted after the index are in their cells and found" insertion_into_cells
 ktap_case "an index is searched with one probe to as many as cells, and no more" probes
 ktap_case "an index has no more cells than vectors" cells
 ktap_case "an index removed and made anew is the same with the same seed" index_made_anew

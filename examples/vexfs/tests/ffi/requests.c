@@ -294,10 +294,13 @@ static void case_index(void)
 	EXPECT(50, info(file).vectors);
 }
 
-/* Pointers that lead nowhere: to no memory, and to the kernel's. */
+/*
+ * Pointers that lead nowhere; the last one to a hole before the kernel's memory
+ * (x86_64/mm.rst of the kernel's documentation).
+ */
 static void case_bad_pointers(void)
 {
-	void *const bad[] = { NULL, (void *)8, (void *)0x7ffffffff000, (void *)0xffff888000000000 };
+	void *const bad[] = { NULL, (void *)8, (void *)0x7ffffffff000, (void *)0xffff800000000000 };
 	static const unsigned long numbers[] = {
 		VEXFS_IOC_CREATE, VEXFS_IOC_INFO, VEXFS_IOC_INSERT, VEXFS_IOC_FETCH,
 		VEXFS_IOC_DELETE, VEXFS_IOC_SEARCH, VEXFS_IOC_INDEX,
