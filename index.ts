@@ -34,11 +34,12 @@ const image = new CloudImage("image", {
   stack,
 });
 const { folder } = new StackFolder("folder", { stack });
-const key = new SshKey("key", { stack, folder });
+// Beside the folder, not after it: of a start from a warm image each verb is a twentieth.
+const key = new SshKey("key", { stack, folder: plan.folder });
 const pool = new StoragePool(
   "pool",
   { poolName: domainName, folder: pulumi.interpolate`${folder}/pool` },
-  onHypervisor,
+  { ...onHypervisor, dependsOn: [hypervisor.daemon] },
 );
 const root = new RootVolume(
   "root",

@@ -143,10 +143,13 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
       consoleFile,
     };
     const bootMs = input.deadlineSeconds * 1000;
+    const patience = bootPatience(domain);
+    patience.catch(() => undefined);
     if (input.warm === "auto")
-      await cancellable((signal) =>
-        warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, signal),
-      );
+      await cancellable((signal) => {
+        const guest = { ...domain, stackFolder: folder, user: input.user, bootMs };
+        return warmStart(guest, progress, { signal, isNew: true });
+      });
     const result = await waitForGuest(
       {
         stackFolder: folder,
@@ -158,7 +161,7 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
           knownHostsFile: input.knownHostsFile ?? join(folder, "known_hosts"),
         },
         ...domain,
-        deadlineMs: bootMs * (await bootPatience(domain)),
+        deadlineMs: bootMs * (await patience),
       },
       progress,
     );

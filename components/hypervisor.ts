@@ -11,11 +11,13 @@ export interface HypervisorArgs {
 /** The libvirt that runs a stack's guest: the checkout's own session daemon, and the provider. */
 export class Hypervisor extends pulumi.ComponentResource {
   readonly provider: libvirt.Provider;
+  /** Goes last: to depend on for what is not to be there any more by then. */
+  readonly daemon: pulumi.Resource;
 
   constructor(name: string, args: HypervisorArgs, opts?: pulumi.ComponentResourceOptions) {
     super("vexlab:index:Hypervisor", name, {}, opts);
-    // Started before the provider dials it; stopped after everything else of the stack is gone.
-    const daemon = runVerb(
+    // Stopped after everything else of the stack is gone.
+    this.daemon = runVerb(
       `${name}-daemon`,
       {
         noun: "daemon",
@@ -24,11 +26,13 @@ export class Hypervisor extends pulumi.ComponentResource {
         input: { libvirtUri: args.libvirtUri },
       },
       { parent: this },
-    );
+    ).resource;
+    // The plan has started the daemon already (lab/stackPlan.ts): the provider's programs, which take
+    // half a second to start, do so beside the first verbs.
     this.provider = new libvirt.Provider(
       `${name}-provider`,
       { uri: connectionUri(args.libvirtUri) },
-      { parent: this, dependsOn: [daemon.resource] },
+      { parent: this },
     );
     this.registerOutputs({});
   }

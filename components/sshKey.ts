@@ -4,7 +4,7 @@ import { runVerb } from "./verb.ts";
 export interface SshKeyArgs {
   /** The stack whose key it is. */
   stack: pulumi.Input<string>;
-  /** The stack's folder, which holds the key's files. */
+  /** The stack's folder, which holds the key's files; made by whoever comes first. */
   folder: pulumi.Input<string>;
 }
 

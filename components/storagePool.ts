@@ -1,5 +1,6 @@
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
+import { childOf } from "./verb.ts";
 
 export interface StoragePoolArgs {
   /** Its name in libvirt. */
@@ -17,7 +18,7 @@ export class StoragePool extends pulumi.ComponentResource {
     const pool = new libvirt.Pool(
       `${name}-dir`,
       { name: args.poolName, type: "dir", target: { path: args.folder } },
-      { parent: this, deleteBeforeReplace: true },
+      { ...childOf(this, opts), deleteBeforeReplace: true },
     );
     this.poolName = pool.name;
     this.registerOutputs({ poolName: this.poolName });

@@ -33,6 +33,8 @@ export interface StackPlan {
   readonly accelerator: Accelerator;
   /** The domain's name in libvirt, and its pool's. */
   readonly domainName: string;
+  /** Of the stack on the host; everything in it goes with the stack. */
+  readonly folder: string;
   readonly consoleFile: string;
   /** Undefined where QEMU runs as another user, who would own the socket. */
   readonly controlSocket?: string;
@@ -100,7 +102,7 @@ export async function planStack(
   const { accelerator } = await chooseAccelerator(config.accelerator, where.cache);
   const [image, guestFiles, kernelScript, userData, sources, lastFailure] = await reading;
   return {
-    ...{ stack, config, image, accelerator, domainName },
+    ...{ stack, config, image, accelerator, domainName, folder },
     consoleFile: join(folder, "console.log"),
     ...(usesPrivateDaemon(config.libvirtUri)
       ? { controlSocket: controlSocket(domainName, where) }

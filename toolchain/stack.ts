@@ -208,9 +208,11 @@ async function removeStrays(stack: Stack): Promise<void> {
   let found: FoundResources;
   try {
     const name = domainNameOf(stack.name);
-    found = await findResources(uri, name);
-    await removeTemplates(uri);
-    await removeSiblings({ stackFolder: folder, libvirtUri: uri, name });
+    [found] = await Promise.all([
+      findResources(uri, name),
+      removeTemplates(uri),
+      removeSiblings({ stackFolder: folder, libvirtUri: uri, name }),
+    ]);
   } catch {
     // Pulumi is about to say that libvirt doesn't answer.
     return;

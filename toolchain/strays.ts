@@ -71,10 +71,11 @@ export function removalOfStrays(
 
 /** Asks libvirt what it has under a stack's name, which is that of its domain and of its pool. */
 export async function findResources(uri: string, name: string): Promise<FoundResources> {
-  const domain = (await domainNames(uri)).includes(name)
+  const [domains, pools] = await Promise.all([domainNames(uri), poolNames(uri)]);
+  const domain = domains.includes(name)
     ? { uuid: await virsh(uri, ["domuuid", name]), xml: await virsh(uri, ["dumpxml", name]) }
     : undefined;
-  if (!(await poolNames(uri)).includes(name)) return { domain };
+  if (!pools.includes(name)) return { domain };
   const xml = await virsh(uri, ["pool-dumpxml", name]);
   // A pool that isn't active lists no volumes.
   const table = await virsh(uri, ["vol-list", "--pool", name]).catch(() => "");

@@ -7,7 +7,8 @@
  *
  * The text after VEXLAB-READY is cloud-init's /run/cloud-init/result.json on one line. A line can be
  * broken by a kernel message that is printed at the same time, so each is printed twice, the
- * key again at the end, and the reader takes the first whole one.
+ * key again at the end, and the reader takes the first whole one. A guest that was resumed, and has another
+ * host key now, says the same by its agent (guest/lib/vexlab_guest/identity.py).
  */
 import { parseHostKey, type HostKey } from "./knownHosts.ts";
 
@@ -47,13 +48,6 @@ until [ -s $finished ]; do
   fi
 done
 say "$(key)" "${readyWord} $(tr -d '\\n' <$finished)"
-`;
-
-/** Says at once what announceScript said: for a guest that was resumed and has another host key now. */
-export const announceAgainScript = `\
-key="${hostKeyWord} $(cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub)"
-ready="${readyWord} $(tr -d '\\n' </run/cloud-init/result.json)"
-printf '\\n%s\\n%s\\n\\n%s\\n%s\\n' "$key" "$ready" "$key" "$ready" >/dev/ttyS0
 `;
 
 export type Announcement =

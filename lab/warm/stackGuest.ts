@@ -9,7 +9,6 @@ import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { controlSocket, daemonFolder } from "../config/places.ts";
-import { announceAgainScript } from "../guest/announcement.ts";
 import { startDomain } from "../guest/power.ts";
 import { parseHostKey, pinHostKeys } from "../guest/knownHosts.ts";
 import { forgetHostKey, writeGuestRecord } from "../guest/record.ts";
@@ -59,7 +58,6 @@ export interface StackDefinition {
 }
 
 const lockSeconds = 15 * 60;
-const announceMs = 10_000;
 const diskMs = 20_000;
 
 /**
@@ -205,24 +203,33 @@ async function refuseIfUsed(key: string, except: string | undefined): Promise<vo
 export async function warmStart(
   guest: StackGuest,
   progress: Progress,
-  signal?: AbortSignal,
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    /** It was defined a moment ago, so there is nothing to lose in it: it is ended sooner. */
+    readonly isNew?: boolean;
+  } = {},
 ): Promise<StartOutcome> {
+  const { signal, isNew = false } = options;
   const describing = describeStack(guest);
   describing.catch(() => undefined);
   await imageOf(guest);
-  let touched = false;
+  let touched = isNew;
+  const ended = isNew ? powerOff(guest) : undefined;
   let described: StackDefinition | undefined;
   try {
     // A guest that can't be saved is not disturbed: it may be in the middle of its first boot.
     described = await describing;
     touched = true;
     // The new disks may come before the end of the guest, which keeps the files that it has open.
-    const [found] = await Promise.all([disksOfWarmImage(guest, described), powerOff(guest)]);
+    const [found] = await Promise.all([
+      disksOfWarmImage(guest, described),
+      ended ?? powerOff(guest),
+    ]);
     let warm = found;
     if (warm === undefined) {
       // The processors and the memory of the guest are needed for booting the one that is saved.
-      const options = { replacesDisks: true, signal };
-      warm = await ensureWarmImage(guest, described, progress, options);
+      const making = { replacesDisks: true, signal };
+      warm = await ensureWarmImage(guest, described, progress, making);
       await layOver(warm, guest);
     }
     await startFrom(warm, guest, described, progress, signal);
@@ -231,10 +238,8 @@ export async function warmStart(
     if (signal?.aborted || !(error instanceof Error)) throw error;
     const reason = error.message.split("\n")[0] ?? error.message;
     progress.line(`no warm start: ${reason}; booting cold`);
-    if (touched && described) {
-      await powerOff(guest);
-      await freshDisks(guest, described);
-    }
+    if (touched) await powerOff(guest);
+    if (touched && described) await freshDisks(guest, described);
     await startDomain(guest.libvirtUri, guest.domain);
     return { cold: reason };
   }
@@ -289,16 +294,8 @@ async function startFrom(
       { user, ...identity },
       { own: true, signal },
     );
-    try {
-      if (problems.length > 0)
-        throw new LabError(problems.join("; "), ExitCode.infrastructureFailed);
-      await session.run(["sh", "-c", announceAgainScript], {
-        user: "root",
-        deadlineMs: announceMs,
-      });
-    } finally {
-      session.close();
-    }
+    session.close();
+    if (problems.length > 0) throw new LabError(problems.join("; "), ExitCode.infrastructureFailed);
     await releaseOtherWarmImages(stackFolder, warm.key);
     await pin(guest, hostKey, sshPort);
     step.done();

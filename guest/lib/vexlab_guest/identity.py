@@ -25,6 +25,7 @@ MOUNT_POINT = "/mnt/vexfs-src"
 PROGRAM_DEADLINE = 30
 # Seconds for sshd to listen again.
 SSHD_DEADLINE = 15
+CONSOLE = "/dev/ttyS0"
 
 
 def renew(wanted, root="/"):
@@ -67,6 +68,8 @@ class Renewal:
         sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
         self.attempt("replace the authorized key", self.replace_authorized_key)
         self.attempt("rename cloud-init's instance", self.rename_instance)
+        if waits:
+            self.attempt("say on the console who it is", self.announce)
         if mount is not None:
             self.attempt("mount the share", lambda: ended(mount))
         if sshd is not None:
@@ -233,6 +236,16 @@ class Renewal:
         in_this_boot = self.path("/run/cloud-init/.instance-id")
         if os.path.exists(in_this_boot):
             write(in_this_boot, f"{new}\n")
+
+    def announce(self):
+        """What the boot said on the console (lab/guest/announcement.ts), now with the new host key.
+
+        Twice, as there: a kernel message can break a line.
+        """
+        key = " ".join(self.wanted["hostKey"]["public"].split()[:2])
+        result = read(self.path("/run/cloud-init/result.json")) or ""
+        lines = f"\nVEXLAB-HOST-KEY {key}\nVEXLAB-READY {result.replace(chr(10), '')}\n"
+        in_place(self.path(CONSOLE), 2 * lines)
 
     def begin_mount(self):
         # By its line in /etc/fstab, with the options of the share. Mounted already is well, too.

@@ -19,6 +19,7 @@ import {
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { parseAnnouncement } from "../../../lab/guest/announcement.ts";
 import type { GuestIdentity } from "../../../lab/guest/controlSession.ts";
 import { ControlPort } from "../lab/guest/controlPort.ts";
 
@@ -60,6 +61,8 @@ beforeEach(async () => {
   await symlink("/var/lib/cloud/instances/template-xyz", join(root, "var/lib/cloud/instance"));
   await put("var/lib/cloud/data/instance-id", "template-xyz\n");
   await put("run/cloud-init/.instance-id", "template-xyz\n");
+  await put("run/cloud-init/result.json", '{"v1": {\n "datasource": "NoCloud", "errors": []}}\n');
+  await put("dev/ttyS0", "");
   for (const program of ["mount", "systemctl"]) {
     await put(`bin/${program}`, `#!/bin/sh\necho ${program} "$@" >>${root}/called\n`);
     await chmod(join(root, "bin", program), 0o755);
@@ -141,6 +144,11 @@ test("names, keys and cloud-init's instance become the fork's; no child process 
     expect(await text(`var/lib/cloud/${file}`)).toBe("fork-1-abc\n");
   }
   expect(await text("run/cloud-init/.instance-id")).toBe("fork-1-abc\n");
+
+  const said = (await text("dev/ttyS0")).split("\n").map(parseAnnouncement);
+  const key = { kind: "hostKey", key: { type: "ssh-ed25519", base64: "AAAA" } };
+  const ready = { kind: "ready", datasource: "NoCloud", errors: [] };
+  expect(said.filter(Boolean)).toEqual([key, ready, key, ready]);
   expect(port.complaints).toBe("");
 });
 

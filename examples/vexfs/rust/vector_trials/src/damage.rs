@@ -6,7 +6,7 @@ use std::os::raw::{c_int, c_ulong};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::io::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use disk_trials::mount::Mount;
 use vexfs_ffi::errno::{EINVAL, ENODATA, ENOENT, EUCLEAN};
@@ -77,17 +77,15 @@ impl Disk {
         };
         let blocks = BLOCKS.to_string();
         let mkfs = ["mkfs", "--blocks", &blocks, "--inodes", "16"];
-        assert!(disk.vexctl(&mkfs), "vexctl mkfs");
+        disk.vexctl(&mkfs).expect("vexctl mkfs");
         let mount = Mount::new(device, mountpoint).expect("mount");
         disk.fill()?;
         mount.unmount().expect("umount");
         let file = File::open(device).expect("the device");
         file.read_exact_at(&mut disk.image, 0).expect("the device");
         disk.uuid = Superblock::from_bytes(&disk.image).uuid;
-        assert!(
-            disk.vexctl(&["check"]),
-            "vexctl check, before there is damage"
-        );
+        disk.vexctl(&["check"])
+            .expect("vexctl check, before there is damage");
         Ok(disk)
     }
 
@@ -113,11 +111,16 @@ impl Disk {
         Ok(())
     }
 
-    fn vexctl(&self, arguments: &[&str]) -> bool {
+    /// What it says when it fails is the error.
+    fn vexctl(&self, arguments: &[&str]) -> Result<(), String> {
         let mut command = Command::new(&self.vexctl);
-        let command = command.args(arguments).arg(&self.device);
-        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-        quiet.status().expect("vexctl").success()
+        let output = command.args(arguments).arg(&self.device).output();
+        let output = output.expect("vexctl");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(said(&output.stdout) + &said(&output.stderr)),
+        }
     }
 
     /// Offset on the device of a byte of the file.
@@ -175,7 +178,7 @@ impl Disk {
     /// Lets `using` have the file with this damage; returns whether `vexctl check` saw nothing.
     fn with(&self, changes: &[Change], using: impl FnOnce(&File)) -> bool {
         self.write(changes);
-        let is_accepted = self.vexctl(&["check"]);
+        let is_accepted = self.vexctl(&["check"]).is_ok();
         let mount = Mount::new(&self.device, &self.mountpoint).expect("mount");
         let file = OpenOptions::new().read(true).write(true).open(self.path());
         using(&file.expect("the file"));
