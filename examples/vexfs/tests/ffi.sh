@@ -196,7 +196,7 @@ vexctl_checks_under_valgrind() {
 	fresh_collection
 	components=$(place_of "$mnt/c" 3)
 	umount "$mnt"
-	dd if="$disk" of="$work/image" bs=4096 count=600 status=none
+	dd if="$disk" of="$work/image" bs=4096 count=600 iflag=direct status=none
 	printf X | dd of="$work/image" bs=1 seek=$((components * 4096 + 1)) conv=notrunc status=none
 	mount -t vexfs "$disk" "$mnt"
 	under_valgrind "$work/vexctl" stat "$mnt/c" &

@@ -81,11 +81,12 @@ impl Disk {
         let mount = Mount::new(device, mountpoint).expect("mount");
         disk.fill()?;
         mount.unmount().expect("umount");
+        // First, since it empties the device's cache.
+        disk.vexctl(&["check"])
+            .expect("vexctl check, before there is damage");
         let file = File::open(device).expect("the device");
         file.read_exact_at(&mut disk.image, 0).expect("the device");
         disk.uuid = Superblock::from_bytes(&disk.image).uuid;
-        disk.vexctl(&["check"])
-            .expect("vexctl check, before there is damage");
         Ok(disk)
     }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 
 use vexfs_format::{Geometry, Superblock, BLOCK_SIZE, SUPERBLOCK};
 
+use crate::exclusive;
 use crate::failure::Failure;
 
 /// On a block device: fails while it is mounted (open(2); the value is Linux's on most machines).
@@ -52,6 +53,9 @@ impl Device {
                 Some(16) => Failure::device(name, &"in use; is it mounted? unmount it first"),
                 _ => Failure::device(name, &error),
             })?;
+        if flags == O_EXCL {
+            exclusive::take(name, &file)?;
+        }
         let bytes = file
             .seek(SeekFrom::End(0))
             .map_err(|error| Failure::device(name, &error))?;

@@ -5,6 +5,7 @@ mod bitmaps;
 mod check;
 mod collection;
 mod device;
+mod exclusive;
 mod failure;
 mod mkfs;
 mod stat;
