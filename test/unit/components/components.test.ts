@@ -149,11 +149,12 @@ describe("SshKey and StackFolder", () => {
 });
 
 describe("Hypervisor", () => {
-  test("starts the daemon before the provider and stops it after", async () => {
-    const { provider } = new Hypervisor("hypervisor", { libvirtUri: "qemu:///session" });
+  test("is the daemon, which stops with the stack, and the provider", async () => {
+    const { provider, daemon } = new Hypervisor("hypervisor", { libvirtUri: "qemu:///session" });
     expect(await valueOf(provider.uri)).toMatch(
       /^qemu:\/\/\/session\?socket=\/.*run\/[0-9a-f]{8}\/npm-run-recover\/libvirt-sock$/,
     );
+    await valueOf(daemon.urn);
     const command = only(declared, COMMAND);
     expect(command.inputs).toMatchObject({ create: "start", delete: "stop" });
   });

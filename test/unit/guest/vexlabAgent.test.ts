@@ -21,12 +21,14 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseAnnouncement } from "../../../lab/guest/announcement.ts";
 import type { GuestIdentity } from "../../../lab/guest/controlSession.ts";
+import { makeKeyPair } from "../../../lab/guest/ed25519.ts";
+import { parseHostKey } from "../../../lab/guest/knownHosts.ts";
 import { ControlPort } from "../lab/guest/controlPort.ts";
 
 const identity: GuestIdentity = {
   hostname: "fork-1",
   machineId: "0123456789abcdef0123456789abcdef",
-  hostKey: { private: "PRIVATE\nKEY\n", public: "ssh-ed25519 AAAA fork-1" },
+  hostKey: { private: "PRIVATE\nKEY\n", public: makeKeyPair("fork-1").publicKey },
   authorizedKey: "ssh-ed25519 BBBB mine",
   instanceId: "fork-1-abc",
   mount: true,
@@ -129,7 +131,7 @@ test("names, keys and cloud-init's instance become the fork's; no child process 
   ]);
   expect(await text("etc/ssh/ssh_host_ed25519_key")).toBe("PRIVATE\nKEY\n");
   expect(await mode("etc/ssh/ssh_host_ed25519_key")).toBe(0o600);
-  expect(await text("etc/ssh/ssh_host_ed25519_key.pub")).toBe("ssh-ed25519 AAAA fork-1\n");
+  expect(await text("etc/ssh/ssh_host_ed25519_key.pub")).toBe(`${identity.hostKey.public}\n`);
   expect(await mode("etc/ssh/ssh_host_ed25519_key.pub")).toBe(0o644);
   expect(await text(`${home}/.ssh/authorized_keys`)).toBe("ssh-ed25519 BBBB mine\n");
   expect(await mode(`${home}/.ssh/authorized_keys`)).toBe(0o600);
@@ -146,7 +148,7 @@ test("names, keys and cloud-init's instance become the fork's; no child process 
   expect(await text("run/cloud-init/.instance-id")).toBe("fork-1-abc\n");
 
   const said = (await text("dev/ttyS0")).split("\n").map(parseAnnouncement);
-  const key = { kind: "hostKey", key: { type: "ssh-ed25519", base64: "AAAA" } };
+  const key = { kind: "hostKey", key: parseHostKey(identity.hostKey.public) };
   const ready = { kind: "ready", datasource: "NoCloud", errors: [] };
   expect(said.filter(Boolean)).toEqual([key, ready, key, ready]);
   expect(port.complaints).toBe("");
