@@ -35,7 +35,8 @@ const server = createServer((socket) => {
     socket.destroy();
     server.close();
   });
-}).listen(process.argv[2]);
+// The socket is there before it takes connections.
+}).listen(process.argv[2], () => writeFileSync("${join(folder, "listens")}", ""));
 `,
   );
   const file = join(folder, "virsh");
@@ -51,7 +52,7 @@ printf '%s\\n' "$line" | sed "s/'; '/\\n/g" | while IFS= read -r command; do
   *'"migrate-incoming"'*)
     socket=\${request##*unix:}; socket=\${socket%%\\"*}
     ${process.execPath} incoming.mjs "$socket" >/dev/null 2>&1 &
-    until [ -S "$socket" ]; do sleep 0.02; done
+    until [ -e listens ]; do sleep 0.02; done
     echo '{"return":{}}' ;;
   *'"query-migrate"'*)
     if [ -s verdict ]; then cat verdict; else echo '{"return":{"status":"active"}}'; fi ;;
