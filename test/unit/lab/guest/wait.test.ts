@@ -14,7 +14,7 @@ const panic = "[    5.0] Kernel panic - not syncing: Attempted to kill init! exi
 const status = {
   v1: { init: { errors: [], finished: 1020 }, "modules-final": { finished: 1073.6 } },
 };
-const facts = (mounted = "\nmounted"): string =>
+const facts = (mounted = "mounted"): string =>
   `6.1.0-56-amd64\n1000\n${JSON.stringify(status)}\n${mounted}\n`;
 
 let server: TestServer;
@@ -34,11 +34,12 @@ interface Guest {
   ) => Promise<GuestReady>;
 }
 
-async function guest(answer = facts()): Promise<Guest> {
+/** @param mount what mount(8) says there */
+async function guest(answer = facts(), mount = ""): Promise<Guest> {
   server = await startServer({
     pin: "none",
-    onExec: (_command, channel) => {
-      channel.write(answer);
+    onExec: (command, channel) => {
+      channel.write(command.includes("sudo") ? mount : answer);
       channel.exit(0);
       channel.end();
     },
@@ -221,7 +222,7 @@ describe("a guest that does not get ready", () => {
   });
 
   test("neither is a share that is not mounted", async () => {
-    const { wait, consoleFile, ready } = await guest(facts("mount: bad tag\nmissing"));
+    const { wait, consoleFile, ready } = await guest(facts("missing"), "mount: bad\ntag\n");
     await writeFile(consoleFile, boot + ready());
     expect((await failure(wait())).message).toContain("mount: bad tag");
   });
