@@ -24,11 +24,12 @@ static noinline int fault_power_off(void)
 /* The timer of the processor that this runs on (Intel SDM 3A, Local APIC). */
 static void stop_timer(void *apic)
 {
-	u64 base;
+	u32 base, rest __maybe_unused;
 
-	rdmsrl(MSR_IA32_APICBASE, base);
+	/* In halves: the names for the whole changed in 6.16. */
+	rdmsr(MSR_IA32_APICBASE, base, rest);
 	if (base & X2APIC_ENABLE)
-		wrmsrl(APIC_BASE_MSR + (APIC_LVTT >> 4), APIC_LVT_MASKED);
+		wrmsr(APIC_BASE_MSR + (APIC_LVTT >> 4), APIC_LVT_MASKED, 0);
 	else
 		writel(APIC_LVT_MASKED, apic + APIC_LVTT);
 }

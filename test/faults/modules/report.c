@@ -2,7 +2,8 @@
 /* faults: what a module itself can say is wrong. */
 #include <linux/bug.h>
 #include <linux/errno.h>
-#include <linux/panic.h>
+/* It has panic(), itself or by a header of its own. */
+#include <linux/kernel.h>
 #include <linux/printk.h>
 
 #include "faults.h"
