@@ -111,7 +111,25 @@ const peculiar: Readonly<Record<string, typeof expected>> = {
       at("warning", "warning", "fault_leak"),
     ],
   },
+  "7.3-ubsan": {
+    // Each processor keeps what was freed in a sheaf, without a look at it.
+    "kmalloc-double-free": [],
+    leak: [
+      slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
+      at("warning", "warning", "fault_leak"),
+    ],
+    "stack-overflow": [
+      at(
+        "stack-overflow",
+        "stack overflow",
+        "fault_stack_overflow_deeper",
+        "Fatal exception in interrupt",
+      ),
+    ],
+  },
 };
+/** Of the others, what is most likely to differ: the beginnings of reports, and a boot. */
+const recordedWhole = ["6.1", "6.12"];
 
 const folder = new URL("../../../fixtures/console/", import.meta.url);
 const read = (file: string): string => readFileSync(new URL(file, folder), "utf8");
@@ -126,13 +144,16 @@ const brief = ({ kind, title, module, panic, ...report }: CrashReport): Expected
 describe.each(Object.keys(peculiar))("kernel %s", (kernel) => {
   const logs = readdirSync(new URL(`${kernel}/`, folder)).map((name) => name.replace(/\.log$/, ""));
 
-  it("has a log of each fault", () => {
-    expect(logs.toSorted()).toEqual([...Object.keys(expected), "out-of-memory"].toSorted());
+  it("has a log of each fault that is expected", () => {
+    const all = [...Object.keys(expected), "out-of-memory"];
+    if (recordedWhole.includes(kernel)) expect(logs.toSorted()).toEqual(all.toSorted());
+    else expect(all).toEqual(expect.arrayContaining(["healthy-boot", ...logs]));
   });
 
   it.each(logs.filter((fault) => fault in expected))("%s", (fault) => {
     const text = read(`${kernel}/${fault}.log`);
-    expect(text).toMatch(new RegExp(`^# kernel ${kernel}\\.\\S+, fault ${fault}\\n`));
+    const series = kernel.split("-")[0] ?? "";
+    expect(text).toMatch(new RegExp(`^# kernel ${series}\\.\\S+, fault ${fault}\\n`));
     expect(crashReports(text).map(brief)).toEqual(peculiar[kernel]?.[fault] ?? expected[fault]);
   });
 
@@ -145,17 +166,19 @@ describe.each(Object.keys(peculiar))("kernel %s", (kernel) => {
     for (const other of others) expect(other.kind).toBe("out-of-memory");
   });
 
-  it("keeps the whole trace", () => {
-    const [report] = crashReports(read(`${kernel}/null-pointer-ioctl.log`));
-    expect(report?.lines[0]).toBe(
-      "BUG: kernel NULL pointer dereference, address: 0000000000000000",
-    );
-    expect(report?.lines.at(-1)).toBe("---[ end trace 0000000000000000 ]---");
-    const reliable = report?.frames.filter((frame) => frame.reliable);
-    expect(reliable?.slice(0, 4).map((frame) => frame.function)).toEqual([
-      ...["fault_null_pointer", "make_fault", "faults_ioctl", "__x64_sys_ioctl"],
-    ]);
-  });
+  if (recordedWhole.includes(kernel)) {
+    it("keeps the whole trace", () => {
+      const [report] = crashReports(read(`${kernel}/null-pointer-ioctl.log`));
+      expect(report?.lines[0]).toBe(
+        "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+      );
+      expect(report?.lines.at(-1)).toBe("---[ end trace 0000000000000000 ]---");
+      const reliable = report?.frames.filter((frame) => frame.reliable);
+      expect(reliable?.slice(0, 4).map((frame) => frame.function)).toEqual([
+        ...["fault_null_pointer", "make_fault", "faults_ioctl", "__x64_sys_ioctl"],
+      ]);
+    });
+  }
 });
 
 it("logs of healthy and failed boots hold no crash but what happened", () => {
