@@ -39,7 +39,8 @@ const rules: readonly Rule[] = [
   [/^BUG: unable to handle/, "oops", "page fault"],
   [/^BUG: (?:TASK |IRQ )?stack guard page was hit/, "stack-overflow", "stack overflow"],
   [/^(?:Oops: )?stack guard page: .*\[#\d+\]/, "stack-overflow", "stack overflow", "continues"],
-  [/^kernel stack overflow \(/, "stack-overflow", "stack overflow"],
+  // Until 5.15.
+  [/^kernel stack overflow \(/, "stack-overflow", "stack overflow", "continues"],
   [/^(?:PANIC: |Oops: |traps: PANIC: )?double fault\b/, "oops", "double fault"],
   [
     /^(?:Oops: )?(general protection fault|invalid opcode|divide error|stack segment|segment not present|invalid TSS|alignment check|overflow|bounds|int3|coprocessor segment overrun)\b.*\[#\d+\]/,

@@ -111,6 +111,15 @@ const peculiar: Readonly<Record<string, typeof expected>> = {
       at("warning", "warning", "fault_leak"),
     ],
   },
+  "5.10": {
+    "double-free": [at("bug", "kernel BUG", "fault_double_free")],
+    leak: [slab("Freechain corrupt", "fault_leak")],
+    // A module can't ask for a red zone where the command line asks for none.
+    "slab-overrun": [],
+    // Without preemption nothing counts who is atomic, and schedule() ends a grace period.
+    "scheduling-while-atomic": [],
+    "rcu-stall": [],
+  },
   "7.3-ubsan": {
     // Each processor keeps what was freed in a sheaf, without a look at it.
     "kmalloc-double-free": [],
