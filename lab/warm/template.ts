@@ -174,6 +174,11 @@ async function bootTemplate(
         `cloud-init finished with errors in the guest: ${ready.errors.join("; ")}`,
         ExitCode.infrastructureFailed,
       );
+  } catch (error) {
+    // The boot only knows that it was to stop, and takes that for its deadline.
+    if (!signal?.aborted) throw error;
+    const message = "cancelled while the guest booted that was to be saved";
+    throw new LabError(message, ExitCode.cancelled, undefined, { cause: error });
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
