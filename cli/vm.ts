@@ -143,13 +143,10 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
       consoleFile,
     };
     const bootMs = input.deadlineSeconds * 1000;
-    const patience = bootPatience(domain);
-    patience.catch(() => undefined);
     if (input.warm === "auto")
-      await cancellable((signal) => {
-        const guest = { ...domain, stackFolder: folder, user: input.user, bootMs };
-        return warmStart(guest, progress, { signal, isNew: true });
-      });
+      await cancellable((signal) =>
+        warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, signal),
+      );
     const result = await waitForGuest(
       {
         stackFolder: folder,
@@ -161,7 +158,7 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
           knownHostsFile: input.knownHostsFile ?? join(folder, "known_hosts"),
         },
         ...domain,
-        deadlineMs: bootMs * (await patience),
+        deadlineMs: bootMs * (await bootPatience(domain)),
       },
       progress,
     );

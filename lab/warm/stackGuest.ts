@@ -203,33 +203,24 @@ async function refuseIfUsed(key: string, except: string | undefined): Promise<vo
 export async function warmStart(
   guest: StackGuest,
   progress: Progress,
-  options: {
-    readonly signal?: AbortSignal | undefined;
-    /** It was defined a moment ago, so there is nothing to lose in it: it is ended sooner. */
-    readonly isNew?: boolean;
-  } = {},
+  signal?: AbortSignal,
 ): Promise<StartOutcome> {
-  const { signal, isNew = false } = options;
   const describing = describeStack(guest);
   describing.catch(() => undefined);
   await imageOf(guest);
-  let touched = isNew;
-  const ended = isNew ? powerOff(guest) : undefined;
+  let touched = false;
   let described: StackDefinition | undefined;
   try {
     // A guest that can't be saved is not disturbed: it may be in the middle of its first boot.
     described = await describing;
     touched = true;
     // The new disks may come before the end of the guest, which keeps the files that it has open.
-    const [found] = await Promise.all([
-      disksOfWarmImage(guest, described),
-      ended ?? powerOff(guest),
-    ]);
+    const [found] = await Promise.all([disksOfWarmImage(guest, described), powerOff(guest)]);
     let warm = found;
     if (warm === undefined) {
       // The processors and the memory of the guest are needed for booting the one that is saved.
-      const making = { replacesDisks: true, signal };
-      warm = await ensureWarmImage(guest, described, progress, making);
+      const options = { replacesDisks: true, signal };
+      warm = await ensureWarmImage(guest, described, progress, options);
       await layOver(warm, guest);
     }
     await startFrom(warm, guest, described, progress, signal);
@@ -238,8 +229,10 @@ export async function warmStart(
     if (signal?.aborted || !(error instanceof Error)) throw error;
     const reason = error.message.split("\n")[0] ?? error.message;
     progress.line(`no warm start: ${reason}; booting cold`);
-    if (touched) await powerOff(guest);
-    if (touched && described) await freshDisks(guest, described);
+    if (touched && described) {
+      await powerOff(guest);
+      await freshDisks(guest, described);
+    }
     await startDomain(guest.libvirtUri, guest.domain);
     return { cold: reason };
   }

@@ -243,8 +243,8 @@ class Renewal:
         Twice, as there: a kernel message can break a line.
         """
         key = " ".join(self.wanted["hostKey"]["public"].split()[:2])
-        result = read(self.path("/run/cloud-init/result.json")) or ""
-        lines = f"\nVEXLAB-HOST-KEY {key}\nVEXLAB-READY {result.replace(chr(10), '')}\n"
+        result = (read(self.path("/run/cloud-init/result.json")) or "").replace("\n", "")
+        lines = f"\nVEXLAB-HOST-KEY {key}\nVEXLAB-READY {result}\n"
         in_place(self.path(CONSOLE), 2 * lines)
 
     def begin_mount(self):
