@@ -20,14 +20,12 @@ several_files_at_random() {
 	[ -x "$exerciser" ] || skip "tests/exerciser has not been built"
 	fresh
 	say "seeds $seed to $((seed + 3))"
-	jobs=
+	set --
 	for number in 0 1 2 3; do
 		"$exerciser" "$mnt/file-$number" $((seed + number)) 400 &
-		jobs="$jobs $!"
+		set -- "$@" "$!"
 	done
-	for job in $jobs; do
-		wait "$job"
-	done
+	wait_for "$@"
 	unmount_and_check
 }
 

@@ -417,19 +417,17 @@ read_only_is_kept() {
 # Four at a time, with writes that are long enough to meet, for longer than it takes to start them.
 append_side_by_side() {
 	head -c 7000000 /dev/zero | tr '\0' x >"$work/x"
-	writers=
+	set --
 	for _ in 1 2 3 4; do
 		dd if="$work/x" of="$mnt/long" bs=70000 oflag=append conv=notrunc 2>&1 &
-		writers="$writers $!"
+		set -- "$@" "$!"
 	done
-	for writer in $writers; do
-		wait "$writer"
-	done
+	wait_for "$@"
 }
 
 writers_do_not_disturb_each_other() {
 	fresh
-	writers=
+	set --
 	for writer in 1 2 3 4; do
 		(
 			mkdir "$mnt/$writer"
@@ -443,11 +441,9 @@ writers_do_not_disturb_each_other() {
 				echo "$writer $line"
 			done >>"$mnt/all"
 		) &
-		writers="$writers $!"
+		set -- "$@" "$!"
 	done
-	for writer in $writers; do
-		wait "$writer"
-	done
+	wait_for "$@"
 	append_side_by_side
 	remount
 	expect "size of what was appended" 28000000 "$(stat -c %s "$mnt/long")"

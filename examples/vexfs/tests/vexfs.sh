@@ -118,6 +118,13 @@ random_bytes() {
 	head -c "$1" /dev/urandom
 }
 
+# wait_for PROCESS...: each of them must succeed.
+wait_for() {
+	for process; do
+		wait "$process"
+	done
+}
+
 # poke BLOCK OFFSET TEXT: changes bytes of the disk behind the file system's back.
 poke() {
 	printf %s "$3" | dd of="$disk" bs=1 seek=$(($1 * 4096 + $2)) conv=notrunc status=none
