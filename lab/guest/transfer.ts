@@ -103,7 +103,8 @@ export async function uploadTree(
       throw new GuestError("transfer", `can't ${what}: tar says: ${said}`);
     }
   } finally {
-    pack.kill();
+    // See crashWatch.ts: never one that did not start.
+    if (pack.pid !== undefined) pack.kill();
   }
 }
 

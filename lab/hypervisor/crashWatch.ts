@@ -23,6 +23,8 @@ export function watchForCrash(uri: string, domain: string, crashed: () => void):
   });
   return () => {
     told = true;
-    watch.kill();
+    // Node's kill of a program that never started goes to a process number that was never set: 0, the
+    // whole group of this one, at times.
+    if (watch.pid !== undefined) watch.kill();
   };
 }

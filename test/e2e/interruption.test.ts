@@ -47,7 +47,7 @@ async function killAll(run: Run): Promise<void> {
   const { stdout } = await execa("pgrep", ["-f", checkout.folder], { reject: false });
   const daemon = daemonFolder({ ...places(), state: checkout.path(".vexlab") });
   if (run.pid !== undefined) process.kill(-run.pid, "SIGKILL");
-  for (const pid of stdout.split("\n").map(Number)) {
+  for (const pid of stdout.split("\n").filter(Boolean).map(Number)) {
     const { stdout: words } = await execa("ps", ["-o", "args=", "-p", String(pid)], {
       reject: false,
     });
