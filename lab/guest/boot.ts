@@ -38,7 +38,8 @@ const earlyHangPart = 1 / 4;
 
 /**
  * Waits until the guest has booted and cloud-init has finished.
- * @param stop aborted when the deadline passes; aborts also what watches the domain
+ * @param stop aborted when the deadline passes, or with a LabError to throw; aborts also what watches the
+ * domain
  * @throws LabError hung when the deadline passes; infrastructureFailed when the guest can't get ready.
  * The message holds the console's explanation.
  */
@@ -80,6 +81,7 @@ export async function booted(
   }
   stop.abort();
   await watching;
+  if (stop.signal.reason instanceof LabError) throw stop.signal.reason;
   if (notRunning !== undefined) {
     throw failure(request, ExitCode.infrastructureFailed, notRunning, outcome.why);
   }

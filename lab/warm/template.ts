@@ -163,7 +163,11 @@ async function bootTemplate(
 ): Promise<void> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), request.bootMs);
-  const abort = (): void => stop.abort();
+  const abort = (): void => {
+    const message = "cancelled while the guest booted that was to be saved";
+    stop.abort(new LabError(message, ExitCode.cancelled));
+  };
+  if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const { domain, consoleFile, libvirtUri, bootMs } = request;
@@ -174,11 +178,6 @@ async function bootTemplate(
         `cloud-init finished with errors in the guest: ${ready.errors.join("; ")}`,
         ExitCode.infrastructureFailed,
       );
-  } catch (error) {
-    // The boot only knows that it was to stop, and takes that for its deadline.
-    if (!signal?.aborted) throw error;
-    const message = "cancelled while the guest booted that was to be saved";
-    throw new LabError(message, ExitCode.cancelled, undefined, { cause: error });
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
