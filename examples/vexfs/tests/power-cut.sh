@@ -98,30 +98,31 @@ replaced_files_are_old_or_new() {
 	stop_and_replay
 }
 
-# An older inode, directory or block of pointers on the disk may still hold what was freed.
+# An older inode or block of pointers on the disk may still hold what was freed.
 freed_blocks_are_not_shared() {
 	record --inodes 512
 	# With 110 blocks left, what is new has to take what is freed.
 	head -c $((365 * 4096)) /dev/zero >"$mnt/filler"
-	# The old and the new name are in two directories, of which one may be older than the other.
-	mkdir "$mnt/olds"
-	sync "$mnt/olds"
-	for round in 1 2 3 4 5 6; do
-		random_bytes 250000 >"$mnt/olds/old"
-		sync "$mnt/olds/old"
-		# The old and the new inode are in two blocks of the table.
+	for round in 1 2 3 4; do
+		# Both have their names before. Only their inodes change then, in two blocks of the table, of
+		# which the disk may have one.
+		: >"$mnt/old"
 		(cd "$mnt" && seq -f "between-$round-%.0f" 1 16 | xargs touch)
-		rm "$mnt/olds/old"
-		mkdir "$mnt/dir-$round"
-		random_bytes 250000 >"$mnt/dir-$round/new"
-		sync "$mnt/dir-$round/new"
-		promise "dir-$round/new"
-		release "dir-$round/new"
-		rm "$mnt/dir-$round/new"
+		: >"$mnt/new"
+		random_bytes 250000 >"$mnt/old"
+		sync "$mnt/old"
+		promise old
+		release old
+		truncate -s 0 "$mnt/old"
+		random_bytes 250000 >"$mnt/new"
+		sync "$mnt/new"
+		promise old new
+		release old new
+		rm "$mnt/old" "$mnt/new"
 	done
-	# Few of all states show a block that two files have.
+	# Each of the few states in which two files could have a block.
 	state_limit=$((state_limit * 3))
-	stop_and_replay
+	stop_and_replay singly
 }
 
 # Through all levels of pointers, and back.

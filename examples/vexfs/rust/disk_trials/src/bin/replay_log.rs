@@ -12,9 +12,11 @@ Usage:
 
 Makes each state of the LOG that a power cut can have left, in the file STATE: after each flush and
 at each mark, and then with some of the writes that follow it, before the next flush. At most LIMIT
-of them are tried, evenly spread; singly: also with each of the writes that follow by itself. VEXCTL has to repair a state, then it is mounted and has to have what the
-files of promises say: PROMISES.M after the mark M of the log, PROMISES. before the first. DEVICE
-is a loop device over STATE. IMAGE is what was there before the first write, and gets the last state.
+of them are tried, evenly spread; singly: also with each of the writes that follow by itself.
+
+VEXCTL has to repair a state, then it is mounted and has to have what the files of promises say:
+PROMISES.M after the mark M of the log, PROMISES. before the first. DEVICE is a loop device over
+STATE. IMAGE is what was there before the first write, and gets the last state.
 
 Exit status: 0 all was there; 1 it was not, or this could not be found out; 2 wrong usage.
 ";
