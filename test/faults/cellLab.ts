@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { listWarmImages } from "../../lab/warm/prune.ts";
 import type { CellFault, CellPlace } from "./cellFaults.ts";
-import { FaultLab, manifestOf, type Outcome } from "./faultLab.ts";
+import { FaultLab, manifestOf, type Boots, type Outcome } from "./faultLab.ts";
 import { HostCell } from "./hostCell.ts";
 
 export class CellLab {
@@ -11,10 +11,10 @@ export class CellLab {
     private readonly signal: AbortSignal,
   ) {}
 
-  static async make(signal: AbortSignal, kernel?: string): Promise<CellLab> {
+  static async make(signal: AbortSignal, boots?: Boots): Promise<CellLab> {
     const cell = await HostCell.make();
     try {
-      const lab = await FaultLab.make(signal, kernel, cell);
+      const lab = await FaultLab.make(signal, boots, cell);
       const used = (await listWarmImages(cell.cache)).find(({ usedBy }) => usedBy.length > 0);
       if (used === undefined) throw new Error("the stack in the cell has no warm image");
       const image = join(cell.cache, "images", used.imageId);

@@ -54,6 +54,12 @@ export interface VerbOptions {
   readonly longestMs?: number;
 }
 
+/** As the keys of a stack have it. */
+export interface Boots {
+  readonly image?: string;
+  readonly kernel?: string;
+}
+
 export class FaultLab {
   private readonly daemon: string;
   private readonly uri: string;
@@ -72,13 +78,13 @@ export class FaultLab {
   }
 
   /**
-   * @param kernel as `vexlab:kernel` has it; the image's own by default
+   * @param boots what the guest boots; what the stack does by default
    * @param stack whose configuration the guest has
    * @param cell the part of the host that all happens in; without it, the host as it is
    */
   static async make(
     signal: AbortSignal,
-    kernel?: string,
+    boots: Boots = {},
     cell?: HostCell,
     stack = standardStack,
   ): Promise<FaultLab> {
@@ -89,7 +95,7 @@ export class FaultLab {
     const plain = cell !== undefined || stack !== standardStack;
     const kernelParameters = plain ? undefined : "slub_debug=FZPU";
     const keys = { sshPort, source: "test/faults", kernelParameters };
-    await checkout.configure(stack, { ...keys, ...(kernel && { kernel }) });
+    await checkout.configure(stack, { ...keys, ...boots });
     const lab = new FaultLab(checkout, signal, cell, stack);
     try {
       expectExit(await lab.verb(["up", stack], { longestMs: firstUpMs(stack) }), 0);

@@ -1,5 +1,5 @@
 /**
- * `npm run faults [-- --kernel VERSION | --stack debug] [NAME…]`: makes faults in real guests and looks
+ * `npm run faults [-- OPTION… NAME…]`: makes faults in real guests and looks
  * whether vexlab tells them right. On stack `debug`, whose kernel has sanitizers, those are made that it
  * alone notices. Writes `test_results/faults.json`; exits with 1 when one is told wrong.
  */
@@ -13,7 +13,7 @@ import { patienceFor } from "../../lab/kernel/sanitizers.ts";
 import { catalogue, faultNames } from "./catalogue.ts";
 import { cellFaults } from "./cellFaults.ts";
 import { CellLab } from "./cellLab.ts";
-import { FaultLab, standardStack } from "./faultLab.ts";
+import { FaultLab, standardStack, type Boots } from "./faultLab.ts";
 import { toolCommand } from "../toolCommand.ts";
 import { judgeCellTold, judgeTold, tableOf, type Told } from "./told.ts";
 
@@ -21,7 +21,8 @@ const say = (text: string): void => void process.stderr.write(`faults: ${text}\n
 
 const command = toolCommand("faults", "fault", faultNames)
   .description("makes faults in real guests, and looks whether vexlab tells them right")
-  .addOption(new Option("--kernel <series>", "such as 6.12; default: that of the stack"))
+  .addOption(new Option("--image <name>", "such as debian-13; default: that of the stack"))
+  .addOption(new Option("--kernel <series>", "such as 6.12; default: the image's own"))
   .addOption(
     new Option("--stack <name>", "debug: what only its kernel, which has sanitizers, notices")
       .choices([standardStack, "debug"])
@@ -33,8 +34,7 @@ const command = toolCommand("faults", "fault", faultNames)
   )
   .parse();
 const positionals = command.args;
-const values = command.opts<{ kernel?: string; stack: string }>();
-const { stack } = values;
+const { stack, ...boots } = command.opts<Boots & { stack: string }>();
 const isDebug = stack !== standardStack;
 /** What the kernel of stack debug looks for, which makes it slower. */
 const debugKernel = ["kasan", "kmemleak", "lockdep"] as const;
@@ -63,7 +63,7 @@ async function run(signal: AbortSignal): Promise<number> {
   const inCell = chosenOf(cellFaults);
   if (inSuites.length > 0)
     await using(
-      (aborted, version) => FaultLab.make(aborted, version, undefined, stack),
+      () => FaultLab.make(signal, boots, undefined, stack),
       signal,
       async (lab) => {
         for (const fault of inSuites) {
@@ -77,7 +77,7 @@ async function run(signal: AbortSignal): Promise<number> {
     );
   if (inCell.length > 0 && !signal.aborted)
     await using(
-      (aborted, version) => CellLab.make(aborted, version),
+      () => CellLab.make(signal, boots),
       signal,
       async (lab) => {
         for (const fault of inCell) add(judgeCellTold(fault, await lab.run(fault), slack));
@@ -98,14 +98,14 @@ async function run(signal: AbortSignal): Promise<number> {
 
 /** Makes faults in a stack of their own. */
 async function using<Lab extends { remove(): Promise<void> }>(
-  make: (signal: AbortSignal, kernel?: string) => Promise<Lab>,
+  make: () => Promise<Lab>,
   signal: AbortSignal,
   act: (lab: Lab) => Promise<void>,
 ): Promise<void> {
   say("building what is missing, starting the stack");
   let lab: Lab | undefined;
   try {
-    lab = await make(signal, values.kernel);
+    lab = await make();
     await act(lab);
   } catch (error) {
     if (!signal.aborted) throw error;
