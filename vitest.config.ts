@@ -9,6 +9,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
+          globalSetup: "test/support/temporaryFolder.ts",
           // Half of the processor time went into loading the same modules for each file.
           isolate: false,
           testTimeout: 10_000,
