@@ -3,6 +3,8 @@ import { open } from "node:fs/promises";
 
 const headerBytes = 56;
 const loadType = 1;
+/** Where the kernel's half of the addresses begins (Linux' Documentation/arch/x86/x86_64/mm.rst). */
+const kernelHalf = 1n << 63n;
 
 /**
  * Reads a text of ASCII that ends with a zero.
@@ -29,7 +31,7 @@ export async function textAt(
         headers.readBigUInt64LE(at + 32),
       ];
       // The machine's own memory, by physical addresses, has none of the kernel's.
-      if (headers.readUInt32LE(at) !== loadType || virtual === 0n) continue;
+      if (headers.readUInt32LE(at) !== loadType || virtual < kernelHalf) continue;
       if (address < virtual || address >= virtual + length) continue;
       const offset = headers.readBigUInt64LE(at + 8) + address - virtual;
       const left = Number(virtual + length - address);

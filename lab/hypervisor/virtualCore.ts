@@ -1,7 +1,8 @@
 /**
  * Adds the kernel's addresses to a core file that QEMU has written by physical ones. QEMU could do it, too
- * (paging), but takes minutes. A program header is put at the end of the file for each piece of
- * memory that the page tables of the processor show in the kernel's half.
+ * (paging), but takes minutes. There is a program header for each piece of memory that the page tables of
+ * the processor show in the kernel's half. crash(8) looks for all headers and notes before the first piece
+ * of memory, so they are put there, and what lay there goes to the end of the file.
  *
  * Sources: elf(5); QEMU's target/i386/arch_dump.c (its note with the control registers); Intel SDM 3A,
  * "4-Level Paging and 5-Level Paging"; Linux' Documentation/arch/x86/x86_64/mm.rst.
@@ -17,9 +18,9 @@ interface Piece {
 }
 
 const [loadType, noteType] = [1, 4];
-const headerBytes = 56;
+const [fileHeaderBytes, headerBytes] = [64, 56];
 const entriesOfTable = 512;
-const tableBytes = 4096;
+const pageBytes = 4096;
 const addressMask = 0x000f_ffff_ffff_f000n;
 const pageBits = 12n;
 const indexBits = 9n;
@@ -36,24 +37,24 @@ const espfix = 510;
 export async function addVirtualAddresses(file: string): Promise<number> {
   const handle = await open(file, "r+");
   try {
-    const header = await read(handle, 0n, 64);
+    const header = await read(handle, 0n, fileHeaderBytes);
     if (header.readUInt32BE(0) !== 0x7f454c46) throw new RangeError(`${file} is no ELF file`);
     const count = header.readUInt16LE(56);
-    const headers = await read(handle, header.readBigUInt64LE(32), count * headerBytes);
-    const ram = loadsOf(headers);
-    const notes = range(count).find((at) => headers.readUInt32LE(at * headerBytes) === noteType);
-    if (notes === undefined) throw new RangeError(`${file} has no notes`);
-    const notesAt = headers.readBigUInt64LE(notes * headerBytes + 8);
-    const notesBytes = Number(headers.readBigUInt64LE(notes * headerBytes + 32));
-    const processors = controlRegisters(await read(handle, notesAt, notesBytes));
+    const table = await read(handle, header.readBigUInt64LE(32), count * headerBytes);
+    const headers = range(count).map((index) =>
+      table.subarray(index * headerBytes, (index + 1) * headerBytes),
+    );
+    const loads = headers.filter((each) => each.readUInt32LE(0) === loadType);
+    const ram = loads.map(pieceOf);
+    const noted = headers.find((each) => each.readUInt32LE(0) === noteType);
+    if (noted === undefined) throw new RangeError(`${file} has no notes`);
+    const { offset, bytes } = pieceOf(noted);
+    const notes = await read(handle, offset, Number(bytes));
+    const processors = controlRegisters(notes);
     const pieces = await kernelPieces(handle, ram, processors);
     if (pieces.length === 0) throw new RangeError(`${file} has no page tables of a kernel`);
-    const added = pieces.slice(0, mostHeaders - count);
-    const end = BigInt((await handle.stat()).size);
-    await handle.write(Buffer.concat([headers, ...added.map(programHeader)]), 0, null, Number(end));
-    header.writeBigUInt64LE(end, 32);
-    header.writeUInt16LE(count + added.length, 56);
-    await handle.write(header, 0, header.length, 0);
+    const added = pieces.slice(0, mostHeaders / 2 - count);
+    await putInFront(handle, header, noted, notes, [...loads, ...added.map(programHeader)]);
     return added.length;
   } finally {
     await handle.close();
@@ -68,17 +69,60 @@ async function read(handle: FileHandle, offset: bigint, bytes: number): Promise<
   return buffer;
 }
 
-/** The machine's memory, and where it is in the file. */
-function loadsOf(headers: Buffer): Piece[] {
-  return range(headers.length / headerBytes)
-    .map((index) => headers.subarray(index * headerBytes))
-    .filter((each) => each.readUInt32LE(0) === loadType)
-    .map((each) => ({
-      virtual: 0n,
-      physical: each.readBigUInt64LE(24),
-      offset: each.readBigUInt64LE(8),
-      bytes: each.readBigUInt64LE(32),
-    }));
+/** A part of the machine's memory, and where it is in the file. */
+const pieceOf = (header: Buffer): Piece => ({
+  virtual: 0n,
+  physical: header.readBigUInt64LE(24),
+  offset: header.readBigUInt64LE(8),
+  bytes: header.readBigUInt64LE(32),
+});
+
+/** Writes the file's front anew; memory that lies there is moved. */
+async function putInFront(
+  handle: FileHandle,
+  header: Buffer,
+  noted: Buffer,
+  notes: Buffer,
+  loads: readonly Buffer[],
+): Promise<void> {
+  // Each of them may become two; a page stays whole.
+  const least = fileHeaderBytes + (1 + 2 * loads.length) * headerBytes + notes.length;
+  const memoryAt = Math.min(...loads.map((load) => Number(pieceOf(load).offset)));
+  const room = memoryAt + Math.ceil(Math.max(0, least - memoryAt) / pageBytes) * pageBytes;
+  const moved = await read(handle, BigInt(fileHeaderBytes), room - fileHeaderBytes);
+  const end = (await handle.stat()).size;
+  await handle.write(moved, 0, moved.length, end);
+  const parts = loads.map((load) => divided(load, BigInt(room), BigInt(end - fileHeaderBytes)));
+  const table = [...parts.flatMap(({ stays }) => stays), ...parts.flatMap(({ goes }) => goes)];
+  const notesAt = fileHeaderBytes + (1 + table.length) * headerBytes;
+  noted.writeBigUInt64LE(BigInt(notesAt), 8);
+  header.writeBigUInt64LE(BigInt(fileHeaderBytes), 32);
+  header.writeUInt16LE(1 + table.length, 56);
+  // QEMU's section, which only said how many program headers there are: e_shoff, e_shnum, e_shstrndx.
+  header.fill(0, 40, 48).fill(0, 60);
+  const front = Buffer.concat([header, noted, ...table, notes]);
+  await handle.write(front, 0, front.length, 0);
+}
+
+/** The headers of what a header is of, when all before an offset of the file is moved. */
+function divided(header: Buffer, until: bigint, by: bigint): { stays: Buffer[]; goes: Buffer[] } {
+  const { offset, bytes } = pieceOf(header);
+  if (offset >= until) return { stays: [header], goes: [] };
+  const within = until - offset;
+  if (bytes <= within) return { stays: [], goes: [part(header, 0n, bytes, by)] };
+  return {
+    stays: [part(header, within, bytes - within, 0n)],
+    goes: [part(header, 0n, within, by)],
+  };
+}
+
+function part(header: Buffer, from: bigint, bytes: bigint, movedBy: bigint): Buffer {
+  const copy = Buffer.from(header);
+  copy.writeBigUInt64LE(header.readBigUInt64LE(8) + from + movedBy, 8);
+  for (const address of [16, 24])
+    copy.writeBigUInt64LE(header.readBigUInt64LE(address) + from, address);
+  for (const size of [32, 40]) copy.writeBigUInt64LE(bytes, size);
+  return copy;
 }
 
 interface Paging {
@@ -134,9 +178,9 @@ async function walk(
   pieces: Piece[],
   levels: number,
 ): Promise<void> {
-  const [there] = partsOf(ram, { virtual: 0n, physical: table, bytes: BigInt(tableBytes) });
+  const [there] = partsOf(ram, { virtual: 0n, physical: table, bytes: BigInt(pageBytes) });
   if (there === undefined) return;
-  const entries = await read(handle, there.offset, tableBytes);
+  const entries = await read(handle, there.offset, pageBytes);
   const shift = pageBits + indexBits * BigInt(level - 1);
   const isRoot = level === levels;
   for (let index = isRoot ? entriesOfTable / 2 : 0; index < entriesOfTable; index++) {

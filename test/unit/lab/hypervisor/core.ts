@@ -13,7 +13,8 @@ export const coreHeaders = 3;
 
 export const kernelBase = 0xffffffff80000000n;
 
-export function qemuCore(): Buffer {
+/** @param more so many pieces more, each of which is the first page */
+export function qemuCore(more = 0): Buffer {
   const memory = Buffer.alloc(memoryPages * page);
   const entry = (table: number, index: number, to: number, flags = 0x3): void => {
     memory.writeBigUInt64LE(BigInt(to * page) | BigInt(flags), table * page + index * 8);
@@ -39,6 +40,9 @@ export function qemuCore(): Buffer {
   entry(tables, 10, 11);
   entry(tables, 11, 12);
   memory.write("next", 12 * page);
+  for (let index = 0; index < more; index++) entry(tables, 16 + index, 0);
+  memory.write("head", 0);
+  memory.write("tail", page - 4);
 
   const notes = Buffer.concat([note("CORE", 1, Buffer.alloc(336)), state(userRoot), state(root)]);
   const header = Buffer.alloc(64);
