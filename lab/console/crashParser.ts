@@ -105,6 +105,10 @@ export class CrashParser {
       this.close(caller);
       this.begin(caller, message, sign);
       this.close(caller);
+    } else if (sign?.role === "refines") {
+      if (report?.sign === undefined) return;
+      if (report.sign.kind === sign.kind) report.sign = { ...report.sign, cause: sign.cause };
+      add(report, message);
     } else if (cutHere.test(text) && !(report && beginsBefore(report))) {
       this.close(caller);
       this.begin(caller, message, undefined);

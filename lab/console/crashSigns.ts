@@ -18,9 +18,9 @@ export interface CrashSign {
   readonly cause: string;
   /**
    * `opens`: a report of its own. `continues`: the next part of one that has begun, if one has.
-   * `single`: all that is said is this message.
+   * `refines`: the better name of one that has begun. `single`: all that is said is this message.
    */
-  readonly role: "opens" | "continues" | "single";
+  readonly role: "opens" | "continues" | "refines" | "single";
 }
 
 type Rule = readonly [
@@ -49,6 +49,8 @@ const rules: readonly Rule[] = [
     "continues",
   ],
   [/^(?:Oops: )+.*\[#\d+\]/, "oops", "oops", "continues"],
+  // Of a general protection fault: KASAN's look at its shadow of the address came first.
+  [/^KASAN: null-ptr-deref in range /, "oops", "null pointer dereference", "refines"],
 
   [
     /^(list_add|list_del) (?:double add|corruption)/,
@@ -132,7 +134,7 @@ const rules: readonly Rule[] = [
  * word is not at the beginning.
  */
 const maybe =
-  /^(?:BUG|kernel (?:BUG|stack)|Oops|general|invalid|divide|stack|segment|alignment|overflow|bounds|int3|coproc|double|PANIC|traps: PANIC|list_|WARNING|INFO|\[ BUG|\[\w[\w ]{1,40}\] 0x|NMI|watchdog|rcu: INFO|UBSAN|EXT4|Buffer|I\/O|reboot|KVM|error: kvm|qemu)|^.{1,40} invoked oom-killer: /;
+  /^(?:BUG|kernel (?:BUG|stack)|Oops|general|invalid|divide|stack|segment|alignment|overflow|bounds|int3|coproc|double|PANIC|traps: PANIC|list_|WARNING|INFO|\[ BUG|\[\w[\w ]{1,40}\] 0x|NMI|watchdog|rcu: INFO|KASAN|UBSAN|EXT4|Buffer|I\/O|reboot|KVM|error: kvm|qemu)|^.{1,40} invoked oom-killer: /;
 
 /** What a message begins or continues; undefined for most. */
 export function crashSign(text: string): CrashSign | undefined {

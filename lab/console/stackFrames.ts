@@ -87,7 +87,7 @@ const everybodys = patternOf(
   "krealloc* kzalloc* vmalloc* __vmalloc* vfree* slab_* __slab_* ___slab_* check_object check_slab",
   "check_bytes* object_err free_debug_* alloc_debug_* free_to_partial* on_freelist set_freepointer",
   "get_freepointer* do_slab_free free_large_kmalloc ___cache_free* free_slab* discard_slab init_object",
-  "check_pad* fixup_* deactivate_slab get_partial* get_any_partial*",
+  "check_pad* fixup_* deactivate_slab get_partial* get_any_partial* get_from_partial* get_from_any_partial*",
   "__alloc_pages* alloc_pages* alloc_page* __alloc_frozen* __folio_alloc* folio_alloc* get_page_from_*",
   "out_of_memory oom_kill* dump_header __get_free_pages get_free_pages __free_pages* free_unref*",
   "kmemleak_* create_object*",

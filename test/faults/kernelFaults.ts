@@ -23,11 +23,17 @@ const other = (
 ): Fault => ({ ...crash(name, what, reason, more), verdict });
 
 /** A fault that a stock kernel does not notice, and a kernel with sanitizers does. */
-const silent = (name: string, what: string, reason: RegExp): Fault =>
+const silent = (name: string, what: string, reason: RegExp, withUbsan?: RegExp): Fault =>
   other(name, what, "passed", onePassed, {
     why: "only a kernel with sanitizers notices it: stack debug",
-    on: { debug: { verdict: "crashed", reason } },
+    on: {
+      debug: { verdict: "crashed", reason },
+      ...(withUbsan && onUbsan({ verdict: "crashed", reason: withUbsan })),
+    },
   });
+
+/** Debian's kernels that have UBSAN. */
+const onUbsan = (expected: Expected): Fault["on"] => ({ "7.2": expected, "7.3": expected });
 
 /** The suite that makes the recorded fault of that name; or nothing, where loading the module does. */
 function commandOf(name: string, { load }: Some): string[] {
@@ -189,11 +195,13 @@ export const kernelFaults: readonly Fault[] = [
     "read-beyond-stack",
     "reads a byte behind an array on the stack",
     /KASAN: stack-out-of-bounds in fault_read_beyond_stack \[faults\]/,
+    /UBSAN: array-index-out-of-bounds in fault_read_beyond_stack \[faults\]/,
   ),
   silent(
     "read-beyond-global",
     "reads a byte behind an array of the module",
     /KASAN: global-out-of-bounds in fault_read_beyond_global \[faults\]/,
+    /UBSAN: array-index-out-of-bounds in fault_read_beyond_global \[faults\]/,
   ),
   crash(
     "stack-overflow",
@@ -203,8 +211,9 @@ export const kernelFaults: readonly Fault[] = [
       ...stuck,
       on: {
         "6.12": { verdict: ["hung", "crashed"], reason: /stack-overflow/ },
+        "7.2": { verdict: ["hung", "crashed"], reason: /stack-overflow/ },
       },
-      why: "6.12 says nothing when its stack overflows in an emulated guest, and does not answer; its panic device may",
+      why: "6.12 and 7.2 say nothing when their stack overflows in an emulated guest, and do not answer; the panic device may",
     },
   ),
   crash("out-of-memory", "takes all memory", /out of memory in fault_out_of_memory \[faults\]/, {
@@ -259,7 +268,7 @@ export const kernelFaults: readonly Fault[] = [
     "wait-in-load",
     "… in insmod, vexlab loads the module",
     "hung",
-    /^the guest hung during loading the module for suite wait-in-load: not finished after 60 s/,
+    /^the guest hung during loading the module for suite wait-in-load: not finished after (?:60|72) s/,
     { load: { fault: "uninterruptible-wait" }, within: 150 },
   ),
   crash(

@@ -24,7 +24,7 @@ import { sanitizersOf } from "../../lab/kernel/sanitizers.ts";
 import { terminalProgress, type Progress } from "../../lab/report/progress.ts";
 import { forkBase, startSibling, type ForkBase } from "../../lab/warm/sibling.ts";
 import { builtImage } from "../../lab/image/image.ts";
-import { imageOf } from "../../lab/warm/stackGuest.ts";
+import { bootPatience, imageOf } from "../../lab/warm/stackGuest.ts";
 import { recordings, type Recording } from "./recordings.ts";
 
 const healthyBoot = "healthy-boot";
@@ -131,7 +131,8 @@ async function recordBoot(guest: StackGuest, progress: Progress): Promise<string
   await stopDomain(libvirtUri, domain, 0);
   await startDomain(libvirtUri, domain);
   const record = await readGuestRecord(stackFolder);
-  const known = { stackFolder, address, consoleFile, libvirtUri, deadlineMs: bootMs };
+  const deadlineMs = bootMs * (await bootPatience(guest));
+  const known = { stackFolder, address, consoleFile, libvirtUri, deadlineMs };
   await waitForGuest({ ...known, domain: record?.domain ?? domain }, progress);
   await settled(consoleFile);
   return readFile(consoleFile, "utf8");

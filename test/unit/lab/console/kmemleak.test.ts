@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { kmemleakReports } from "../../../../lab/console/kmemleak.ts";
 
@@ -38,6 +39,16 @@ describe("what kmemleak has found", () => {
     expect(second?.module).toBeUndefined();
     expect(second?.time).toBeUndefined();
     expect(second?.lines.at(-1)).toContain("0xffffffffc0200010");
+  });
+
+  it("is the module's function in what 6.1 really says", () => {
+    const file = "6.1-kasan-kmemleak-lockdep/kmemleak.log";
+    const text = readFileSync(
+      new URL(`../../../fixtures/console/${file}`, import.meta.url),
+      "utf8",
+    );
+    const titles = kmemleakReports(text).map(({ title }) => title);
+    expect(titles).toEqual(["memory leak in fault_kmalloc_leak [faults]"]);
   });
 
   it("is nothing when nothing is lost", () => {
