@@ -23,12 +23,12 @@ wait-for-ever)
 	;;
 kill-sshd)
 	systemctl stop ssh.socket ssh.service 2>/dev/null
-	pkill -KILL -x sshd
+	pkill -KILL -x 'sshd(-session)?'
 	sleep 1
 	;;
 cut-ssh)
-	# The very session that this suite runs in.
-	pkill -KILL -x sshd
+	# The very session that this suite runs in; since OpenSSH 9.8 it has a program of its own.
+	pkill -KILL -x 'sshd(-session)?'
 	sleep 100000
 	;;
 kill-agent)
