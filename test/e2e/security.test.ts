@@ -38,8 +38,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  guest.close();
-  listener.close();
+  // There is none where something failed before.
+  (guest as GuestSession | undefined)?.close();
+  (listener as Server | undefined)?.close();
   await checkout.vexlab(["destroy", "ci"]);
   await checkout.remove();
 });
