@@ -51,6 +51,12 @@ export interface Fault extends Expected {
   readonly retried?: RegExp;
 }
 
+/** What has to be told on Debian's kernels that have UBSAN: it notices more, and vexlab is more patient. */
+export const onUbsan = (expected: Expected): Readonly<Record<string, Expected>> => ({
+  "7.2": expected,
+  "7.3": expected,
+});
+
 /** What is right on a kernel. */
 export function expectedOn(fault: Fault, kernel: string): Expected {
   return fault.on?.[kernel] ?? fault;

@@ -1,5 +1,5 @@
 /** Faults of the module under test. How the kernel is brought to notice them is in recordings.ts. */
-import type { Expected, Fault } from "./fault.ts";
+import { onUbsan, type Expected, type Fault } from "./fault.ts";
 import { insmod, recordings } from "./recordings.ts";
 
 const quick = 40;
@@ -32,8 +32,11 @@ const silent = (name: string, what: string, reason: RegExp, withUbsan?: RegExp):
     },
   });
 
-/** Debian's kernels that have UBSAN. */
-const onUbsan = (expected: Expected): Fault["on"] => ({ "7.2": expected, "7.3": expected });
+/** The reason of `wait-in-load` after so many seconds. */
+const unloaded = (seconds: number): RegExp =>
+  new RegExp(
+    `^the guest hung during loading the module for suite wait-in-load: not finished after ${seconds} s`,
+  );
 
 /** The suite that makes the recorded fault of that name; or nothing, where loading the module does. */
 function commandOf(name: string, { load }: Some): string[] {
@@ -264,13 +267,11 @@ export const kernelFaults: readonly Fault[] = [
     inCase("wait-unnoticed"),
     { ...stuck, caseTimeout: 10, command: shell("wait-unnoticed", insmod("uninterruptible-wait")) },
   ),
-  other(
-    "wait-in-load",
-    "… in insmod, vexlab loads the module",
-    "hung",
-    /^the guest hung during loading the module for suite wait-in-load: not finished after (?:60|72) s/,
-    { load: { fault: "uninterruptible-wait" }, within: 150 },
-  ),
+  other("wait-in-load", "… in insmod, vexlab loads the module", "hung", unloaded(60), {
+    load: { fault: "uninterruptible-wait" },
+    within: 150,
+    on: onUbsan({ verdict: "hung", reason: unloaded(72) }),
+  }),
   crash(
     "hung-task",
     "a thread of the module waits for ever",

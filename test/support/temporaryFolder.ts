@@ -7,7 +7,7 @@ import { join } from "node:path";
 export default async function setUp(): Promise<() => Promise<void>> {
   // A short name: sockets are in it (unix(7)).
   const folder = await mkdtemp(join(tmpdir(), "vl-"));
-  // Tests are about who may read a folder, and those in this one are closed by themselves.
+  // Some tests are about who may read a folder; what they make in this one is closed by itself.
   await chmod(folder, 0o755);
   process.env["TMPDIR"] = folder;
   return () => rm(folder, { recursive: true, force: true });

@@ -98,6 +98,11 @@ const expected: Readonly<Record<string, readonly Expected[]>> = {
   "healthy-boot": [],
 };
 
+/** Later kernels don't say which cache it was. */
+const leakOfSomeCache = [
+  slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
+  at("warning", "warning", "fault_leak"),
+];
 const kasan = (what: string, name: string): Expected => at("kasan", `KASAN: ${what}`, name);
 const circular = (name: string): Expected =>
   at("lockdep", "possible circular locking dependency detected", name);
@@ -110,10 +115,7 @@ const peculiar: Readonly<Record<string, typeof expected>> = {
     "hard-lockup": [at("rcu-stall", "RCU stall", "fault_hard_lockup")],
     // It falls silent: there is nothing to be recognised.
     "stack-overflow": [],
-    leak: [
-      slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
-      at("warning", "warning", "fault_leak"),
-    ],
+    leak: leakOfSomeCache,
   },
   "5.10": {
     "double-free": [at("bug", "kernel BUG", "fault_double_free")],
@@ -127,20 +129,14 @@ const peculiar: Readonly<Record<string, typeof expected>> = {
   "7.2-ubsan": {
     // Each processor keeps what was freed in a sheaf, without a look at it.
     "kmalloc-double-free": [],
-    leak: [
-      slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
-      at("warning", "warning", "fault_leak"),
-    ],
+    leak: leakOfSomeCache,
     // It falls silent.
     "stack-overflow": [],
   },
   "7.3-ubsan": {
     // Each processor keeps what was freed in a sheaf, without a look at it.
     "kmalloc-double-free": [],
-    leak: [
-      slab("Objects remaining on __kmem_cache_shutdown()", "fault_leak"),
-      at("warning", "warning", "fault_leak"),
-    ],
+    leak: leakOfSomeCache,
     "stack-overflow": [
       at(
         "stack-overflow",
