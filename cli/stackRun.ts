@@ -18,10 +18,12 @@ import { readLastVerdict } from "../lab/run/lastVerdict.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { bootstrap } from "../toolchain/bootstrap.ts";
 import { askPulumi, runPulumi } from "../toolchain/engine.ts";
+import { eventLogAllowed, providerLimit, ProviderWatch } from "../toolchain/providerWatch.ts";
 import { pruneHistory } from "../toolchain/history.ts";
 import { outcomeOf, type Outcome } from "../toolchain/outcome.ts";
 import {
   checkStackName,
+  clearLeft,
   configFile,
   configuredUri,
   faultsFolder,
@@ -53,31 +55,58 @@ export async function releaseDaemon(stack: Stack): Promise<void> {
   if (usesPrivateDaemon(await configuredUri(stack))) await stopUnlessNeeded();
 }
 
-/** Runs Pulumi on the stack and judges how it ended. The stack's file keeps its content. */
+/**
+ * Runs Pulumi on the stack and judges how it ended; once more when the libvirt provider hung. The
+ * stack's file keeps its content.
+ */
 export async function runOnStack(stack: Stack, args: readonly string[]): Promise<Outcome> {
+  const first = await runOnce(stack, args);
+  if (first.stalled === undefined || first.outcome.exitCode === ExitCode.cancelled)
+    return first.outcome;
+  stack.progress.line("once more");
+  await clearLeft(stack);
+  const { outcome, stalled } = await runOnce(
+    stack,
+    args.includes("--refresh") ? args : [...args, "--refresh"],
+  );
+  return stalled === undefined ? outcome : { ...outcome, reason: `${stalled}, twice` };
+}
+
+async function runOnce(
+  stack: Stack,
+  args: readonly string[],
+): Promise<{ readonly outcome: Outcome; readonly stalled: string | undefined }> {
   const began = performance.now();
   const startedAt = new Date().toISOString();
   const file = configFile(stack);
   const before = await readStackFile(file);
+  const say = (text: string): void => stack.progress.line(text);
+  const watch = new ProviderWatch(providerLimit(stack.environment), say);
   const faultFile = await faultFileIn(faultsFolder(stack));
+  const eventLog = `${faultFile}.events`;
+  const ended = new AbortController();
+  const events = watch.follow(eventLog, ended.signal);
   try {
-    const end = await runPulumi(
-      stack.engine,
-      [...args, "--stack", stack.name, "--non-interactive"],
-      { ...stack.environment, [faultFileVariable]: faultFile },
-      (text) => stack.progress.line(text),
-    );
+    const end = await runPulumi(stack.engine, {
+      args: [...args, "--stack", stack.name, "--non-interactive", "--event-log", eventLog],
+      environment: { ...stack.environment, ...eventLogAllowed, [faultFileVariable]: faultFile },
+      say,
+      started: (pid) => watch.begin(pid),
+    });
     await pruneHistory(stack);
     const last = await readLastVerdict(stackFolder(stack.name, stack.where));
     const verdict = last && last.at >= startedAt ? last : undefined;
     const outcome = outcomeOf(end, readFault(faultFile), verdict);
-    stack.progress.line(
-      `pulumi ${args[0] ?? ""} took ${formatDuration(performance.now() - began)}`,
-    );
-    return outcome;
+    say(`pulumi ${args[0] ?? ""} took ${formatDuration(performance.now() - began)}`);
+    const { stalled } = watch;
+    const isCause = stalled !== undefined && outcome.exitCode === ExitCode.infrastructureFailed;
+    return { outcome, stalled: isCause ? stalled : undefined };
   } finally {
+    watch.end();
+    ended.abort();
+    await events;
     await restoreStackFile(file, before);
-    await rm(faultFile, { force: true });
+    for (const left of [faultFile, eventLog]) await rm(left, { force: true });
   }
 }
 

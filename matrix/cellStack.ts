@@ -18,6 +18,7 @@ import type { Progress } from "../lab/report/progress.ts";
 import { readLastVerdict } from "../lab/run/lastVerdict.ts";
 import { backendFolder, type Engine, type RunEnd } from "../toolchain/engine.ts";
 import { outcomeOf, type Outcome } from "../toolchain/outcome.ts";
+import { providerLimit, ProviderWatch } from "../toolchain/providerWatch.ts";
 import { faultsFolder, project, stackExists, takeStack, type Stack } from "../toolchain/stack.ts";
 import { bundledPulumi, PulumiFailed } from "./bundledPulumi.ts";
 
@@ -30,6 +31,11 @@ export interface CellContext {
   readonly output: (text: string) => void;
   /** Told of each process that starts to work for the cell. */
   readonly started: (pid: number) => void;
+}
+
+/** What Pulumi is doing for a stack. */
+interface PulumiNow {
+  watch?: ProviderWatch;
 }
 
 const projectFolder = (where: Places): string => join(where.state, "matrix", "project");
@@ -59,6 +65,7 @@ export class CellStack {
     private readonly stack: Stack,
     private readonly automation: AutomationStack,
     private readonly context: CellContext,
+    private readonly pulumi: PulumiNow,
     private readonly release: () => Promise<void>,
   ) {}
 
@@ -89,17 +96,22 @@ export class CellStack {
       // Loaded here only: every verb is in one file with this, and would load Pulumi when it starts.
       const { LocalWorkspace, Stack: Automation } =
         await import("@pulumi/pulumi/automation/index.js");
+      const pulumi: PulumiNow = {};
+      const started = (pid: number): void => {
+        context.started(pid);
+        pulumi.watch?.begin(pid);
+      };
       const workspace = await LocalWorkspace.create({
         workDir: folder,
         secretsProvider: "passphrase",
         pulumiHome: engine.variables["PULUMI_HOME"] ?? "",
-        pulumiCommand: bundledPulumi({ engine, environment, started: context.started }),
+        pulumiCommand: bundledPulumi({ engine, environment, started }),
         envVars: { [faultFileVariable]: faultFile(stack) },
       });
       const automation = existed
         ? await Automation.select(name, workspace)
         : await Automation.create(name, workspace);
-      const opened = new CellStack(stack, automation, context, () => lock.release());
+      const opened = new CellStack(stack, automation, context, pulumi, () => lock.release());
       if (existed && config !== undefined) {
         await opened.destroy();
         await opened.forget();
@@ -122,29 +134,42 @@ export class CellStack {
     const fault = faultFile(this.stack);
     await mkdir(faultsFolder(this.stack), { recursive: true });
     await rm(fault, { force: true });
-    const onEvent = (event: EngineEvent): void => {
+    const isReady = (event: EngineEvent): void => {
       const { metadata } = event.resOutputsEvent ?? {};
       if (metadata?.urn.endsWith("::guest-wait") === true) ready();
     };
     const end = await this.ended(signal, () =>
-      this.automation.up({ ...this.options(signal), onEvent }),
+      this.watched((take) => {
+        const onEvent = (event: EngineEvent): void => {
+          take(event);
+          isReady(event);
+        };
+        return this.automation.up({ ...this.options(signal), onEvent });
+      }),
     );
+    const stalled = this.pulumi.watch?.stalled;
     const last = await readLastVerdict(stackFolder(this.stack.name, this.stack.where));
     const verdict = last && last.at >= startedAt ? last : undefined;
     const said = readFault(fault);
     await rm(fault, { force: true });
     const outcome = outcomeOf(end, said, verdict);
-    return said === undefined ? outcome : { ...outcome, reason: said.message };
+    if (said !== undefined) return { ...outcome, reason: said.message };
+    const isCause = stalled !== undefined && outcome.exitCode === ExitCode.infrastructureFailed;
+    return isCause ? { ...outcome, reason: stalled } : outcome;
   }
 
   /** Removes everything of the stack; a second time with a refresh, as `vexlab destroy` does. */
   async destroy(): Promise<void> {
+    const destroy = (options: { refresh?: true }): Promise<void> =>
+      this.watched((onEvent) =>
+        this.automation.destroy({ ...this.options(), ...options, onEvent }),
+      );
     try {
-      await this.automation.destroy(this.options());
+      await destroy({});
     } catch (error) {
       if (!(error instanceof PulumiFailed)) throw error;
       this.context.output("once more, with a refresh\n");
-      await this.automation.destroy({ ...this.options(), refresh: true });
+      await destroy({ refresh: true });
     }
   }
 
@@ -172,6 +197,20 @@ export class CellStack {
       ...{ onOutput: output, onError: output },
       ...(signal && { signal }),
     };
+  }
+
+  /** Does something with Pulumi, whose libvirt provider is given a deadline. */
+  private async watched(
+    work: (onEvent: (event: EngineEvent) => void) => Promise<unknown>,
+  ): Promise<void> {
+    const { progress } = this.context;
+    const watch = new ProviderWatch(providerLimit(), (text) => progress.line(text));
+    this.pulumi.watch = watch;
+    try {
+      await work((event) => watch.take(event));
+    } finally {
+      watch.end();
+    }
   }
 
   private async ended(signal: AbortSignal, work: () => Promise<unknown>): Promise<RunEnd> {

@@ -108,16 +108,21 @@ export interface RunEnd {
 // Ctrl-C reaches this process from the terminal and, under `npm run`, a second time from npm.
 const sameKeypressMs = 1_000;
 
+/** A run of Pulumi whose output the user sees. */
+export interface PulumiRun {
+  readonly args: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly say: (text: string) => void;
+  /** Told the process's number, which is that of its session as well. */
+  readonly started?: (pid: number) => void;
+}
+
 /**
  * Runs Pulumi with its output shown as it comes. The first Ctrl-C asks Pulumi to stop, and its end
  * is waited for, because it still writes down what exists; the second kills it and its plugins.
  */
-export function runPulumi(
-  engine: Engine,
-  args: readonly string[],
-  environment: NodeJS.ProcessEnv,
-  say: (text: string) => void,
-): Promise<RunEnd> {
+export function runPulumi(engine: Engine, run: PulumiRun): Promise<RunEnd> {
+  const { args, environment, say, started } = run;
   return new Promise((resolve, reject) => {
     // A process group of its own, or the terminal would signal Pulumi as well, and Pulumi takes a
     // second signal for "at once".
@@ -127,6 +132,7 @@ export function runPulumi(
       stdio: ["ignore", "inherit", "inherit"],
       detached: true,
     });
+    if (child.pid !== undefined) started?.(child.pid);
     let firstAt: number | undefined;
     const interrupted = (): void => {
       const now = performance.now();

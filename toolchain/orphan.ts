@@ -56,7 +56,7 @@ async function hasFaultsIn(pid: string, faults: string): Promise<boolean> {
 }
 
 /** The number of the process that leads the session of a process, or did (proc(5), stat). */
-async function sessionOf(pid: string): Promise<string | undefined> {
+export async function sessionOf(pid: string): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
   return /^\d+ \(.*\) \S \d+ \d+ (\d+) /s.exec(stat)?.[1];
 }

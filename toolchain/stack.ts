@@ -121,8 +121,7 @@ export async function takeStack(stack: Stack): Promise<TakenStack> {
     }
     await removeLocks(locks);
     if (locks.length > 0) stack.progress.line("the lock of a killed run was removed");
-    const pending = await clearPending(stack);
-    await removeStrays(stack);
+    const pending = await clearLeft(stack);
     return { ...lock, interrupted: orphans.length + locks.length + pending > 0 };
   } catch (error) {
     await lock.release();
@@ -199,6 +198,16 @@ async function clearPending(stack: Stack): Promise<number> {
   await askPulumi(engine, ["stack", "import", "--stack", name], { ...stack, input: cleared });
   progress.line(`${pending.length} interrupted operations cleared`);
   return pending.length;
+}
+
+/**
+ * Removes what a run that did not end well has left, of a stack that the caller has taken.
+ * @returns how many operations Pulumi was in the middle of
+ */
+export async function clearLeft(stack: Stack): Promise<number> {
+  const pending = await clearPending(stack);
+  await removeStrays(stack);
+  return pending;
 }
 
 /** Removes what a failed creation left in libvirt (strays.ts), where libvirt answers at all. */

@@ -21,7 +21,7 @@ export type ProgramFault = z.infer<typeof programFault>;
 export async function faultFileIn(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   for (const name of await readdir(folder)) {
-    const pid = /^(\d+)\.json$/.exec(name)?.[1];
+    const pid = /^(\d+)\.json(?:\.events)?$/.exec(name)?.[1];
     if (pid === undefined) continue;
     if (Number(pid) === process.pid || !existsSync(`/proc/${pid}`))
       await rm(join(folder, name), { force: true });

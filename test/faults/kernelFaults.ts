@@ -123,7 +123,12 @@ export const kernelFaults: readonly Fault[] = [
     "panic-unannounced",
     "… without the driver of the panic device",
     /case "panic-unannounced": panic: fault: nothing goes any more, code N( \(modules\/report\.c:\d+\))?$/,
-    { command: shell("panic-unannounced", `rmmod pvpanic_mmio && ${insmod("panic")}`) },
+    {
+      command: shell(
+        "panic-unannounced",
+        `{ rmmod pvpanic_mmio || rmmod pvpanic; } && ${insmod("panic")}`,
+      ),
+    },
   ),
   crash("list-add-twice", "adds an entry to a list twice", /list_add corruption in fault_list_add/),
   crash("list-del-twice", "removes an entry twice", /list_del corruption in fault_list_del/),
@@ -232,16 +237,19 @@ export const kernelFaults: readonly Fault[] = [
     ...stuck,
     why: "the detector needs a performance counter, which emulation lacks; RCU notices if the grace period is kept by the other processor",
   }),
-  crash(
-    "rcu-stall",
-    "a read-side critical section without end",
-    /in fault_rcu_stall \[faults\]/,
-    stuck,
-  ),
+  crash("rcu-stall", "a read-side critical section without end", /in fault_rcu_stall \[faults\]/, {
+    ...stuck,
+    on: { "5.10": { verdict: "hung", reason: inCase("rcu-stall") } },
+    why: "5.10 has no preemptible RCU: to give the processor away ends the section",
+  }),
   crash(
     "scheduling-while-atomic",
     "sleeps with preemption off",
     /scheduling while atomic in fault_scheduling_while_atomic \[faults\]/,
+    {
+      on: { "5.10": { verdict: "passed", reason: onePassed } },
+      why: "5.10 does not count who has switched preemption off (CONFIG_PREEMPT_COUNT)",
+    },
   ),
   silent(
     "sleeping-in-atomic",
