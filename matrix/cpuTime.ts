@@ -34,18 +34,23 @@ export class CpuTime {
 
   /**
    * Takes what the processes of the host are now.
-   * @param rootOf the group of a process that begins one; of others undefined
+   * @param rootOf the group of a process that begins one; of others undefined. A process may come to
+   * begin one when it runs another program: all its time is that group's then.
    */
-  sample(
-    processes: readonly ProcessTimes[],
-    rootOf: (process: ProcessTimes) => string | undefined,
+  sample<Process extends ProcessTimes>(
+    processes: readonly Process[],
+    rootOf: (process: Process) => string | undefined,
   ): void {
     for (const each of this.known.values()) each.alive = false;
     const alive = new Map<number, Known>();
     // Parents before their children; of those that started in one tick, the lower number first.
     for (const each of processes.toSorted((a, b) => a.started - b.started || a.pid - b.pid)) {
       const id = `${each.pid}/${each.started}`;
-      const process = this.known.get(id) ?? begin(each, rootOf(each), alive.get(each.parent));
+      const root = rootOf(each);
+      const before = this.known.get(id);
+      const stays = before !== undefined && (root === undefined || root === before.group);
+      if (before !== undefined && !stays) Object.assign(before, { own: 0, children: 0 });
+      const process = stays ? before : begin(each, root, alive.get(each.parent));
       if (process === undefined) continue;
       Object.assign(process, { own: each.own, children: each.children, alive: true });
       this.known.set(id, process);

@@ -9,8 +9,13 @@ const intervalMs = 500;
 /** How often a process is asked whether it is a QEMU. */
 const looks = 3;
 
-/** The times in a line of /proc/PID/stat; undefined when it is none. */
-export function parseStat(line: string): ProcessTimes | undefined {
+/** A process by the name of the program that it runs. */
+interface NamedTimes extends ProcessTimes {
+  readonly name: string;
+}
+
+/** What a line of /proc/PID/stat says; undefined when it is none. */
+export function parseStat(line: string): NamedTimes | undefined {
   // The name may hold blanks and parentheses.
   const pid = Number(/^\d+/.exec(line)?.[0]);
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
@@ -22,7 +27,8 @@ export function parseStat(line: string): ProcessTimes | undefined {
     own: seconds(14) + seconds(15),
     children: seconds(16) + seconds(17),
   };
-  return Object.values(times).every(Number.isFinite) ? times : undefined;
+  const name = line.slice(line.indexOf("(") + 1, line.lastIndexOf(")"));
+  return Object.values(times).every(Number.isFinite) ? { name, ...times } : undefined;
 }
 
 /** Text of a file that vanishes with its process; empty then. */
@@ -68,26 +74,26 @@ export class ProcessWatch {
 
   /** Looks at once. */
   async look(): Promise<void> {
-    const found: ProcessTimes[] = [];
+    const found: NamedTimes[] = [];
     for (const pid of await processIds()) {
       const times = parseStat(read(`/proc/${pid}/stat`));
       if (times !== undefined) found.push(times);
     }
-    this.times.sample(found, ({ pid, started }) => this.roots.get(pid) ?? this.guest(pid, started));
+    this.times.sample(found, (each) => this.roots.get(each.pid) ?? this.guest(each));
   }
 
   secondsOf(group: string): number {
     return this.times.secondsOf(group);
   }
 
-  private guest(pid: number, started: number): string | undefined {
-    const id = `${pid}/${started}`;
+  private guest({ pid, started, name }: NamedTimes): string | undefined {
+    // One that is about to become QEMU has its parent's name.
+    const id = `${pid}/${started}/${name}`;
     if (this.guests.has(id)) return this.guests.get(id);
     const words = read(`/proc/${pid}/cmdline`);
     // QEMU's name option, as libvirt writes it: -name guest=DOMAIN,debug-threads=on
     const domain = /\0guest=([^,\0]+)/.exec(words)?.[1];
     const group = domain === undefined ? undefined : this.groupOfGuest(domain, words);
-    // One that is about to become QEMU is still called as its parent is; later it stays what it is.
     const times = (this.looked.get(id) ?? 0) + 1;
     this.looked.set(id, times);
     if (domain !== undefined || times === looks) this.guests.set(id, group);

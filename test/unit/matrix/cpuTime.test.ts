@@ -54,6 +54,18 @@ describe("the processor time of a group", () => {
     expect(times.secondsOf("cell")).toBe(5);
   });
 
+  it("is that of the group that a process begins by running another program", () => {
+    const times = new CpuTime();
+    const groupOf = ({ pid, own }: ProcessTimes): string | undefined =>
+      pid === 1 ? "matrix" : pid === 2 && own > 1 ? "guest" : undefined;
+    times.sample([process(1, 0, 2), process(2, 1, 0.5)], groupOf);
+    expect(times.secondsOf("matrix")).toBe(2.5);
+    times.sample([process(1, 0, 2), process(2, 1, 30), process(3, 2, 1)], groupOf);
+    times.sample([process(1, 0, 3), process(3, 1, 4)], groupOf);
+    expect(times.secondsOf("matrix")).toBe(3);
+    expect(times.secondsOf("guest")).toBe(34);
+  });
+
   it("never shrinks, and is exact where everybody waits", () => {
     // Each step: a new child of a living process, work, or the end of a process without children.
     const step = fc.record({ kind: fc.constantFrom("fork", "work", "end", "look"), of: fc.nat() });
@@ -96,7 +108,14 @@ describe("the processor time of a group", () => {
 describe("proc(5)", () => {
   it("reads a line whose name has blanks and parentheses", () => {
     const line = `12 (a) b (c) S 7 12 12 0 -1 4194304 1 2 3 4 150 50 300 25 20 0 1 0 4242 1000 10`;
-    expect(parseStat(line)).toEqual({ pid: 12, parent: 7, started: 4242, own: 2, children: 3.25 });
+    expect(parseStat(line)).toEqual({
+      name: "a) b (c",
+      pid: 12,
+      parent: 7,
+      started: 4242,
+      own: 2,
+      children: 3.25,
+    });
     expect(parseStat("")).toBeUndefined();
   });
 
