@@ -11,6 +11,7 @@ import { resultsFolder } from "../lab/build/results.ts";
 import { forgetLastVerdict, readLastVerdict, type LastVerdict } from "../lab/run/lastVerdict.ts";
 import type { CellContext } from "./cellStack.ts";
 import type { Cell } from "./cells.ts";
+import { yieldToGuests } from "./turns.ts";
 
 /**
  * Builds the module in an image's root file system, as the stack's program is going to.
@@ -35,7 +36,10 @@ export async function buildCell(
     // The terminal's Ctrl-C comes to us, and we end it.
     detached: true,
   });
-  if (child.pid !== undefined) started(child.pid);
+  if (child.pid !== undefined) {
+    yieldToGuests(child.pid);
+    started(child.pid);
+  }
   child.stderr.setEncoding("utf8").on("data", output);
   const stop = (): void => void child.kill("SIGINT");
   if (signal.aborted) stop();

@@ -13,10 +13,11 @@ import type { Engine } from "../toolchain/engine.ts";
 import type { Outcome } from "../toolchain/outcome.ts";
 import { isFinished, summarise, type CellOutcome } from "./cellResult.ts";
 import { buildCell } from "./cellBuild.ts";
-import { CellStack } from "./cellStack.ts";
+import { CellStack, type CellContext } from "./cellStack.ts";
 import type { Cell } from "./cells.ts";
 import type { Ports } from "./ports.ts";
 import type { ProcessWatch } from "./processTimes.ts";
+import type { Turn } from "./turns.ts";
 
 export interface CellsContext {
   readonly where: Places;
@@ -24,6 +25,7 @@ export interface CellsContext {
   readonly progress: Progress;
   readonly watch: ProcessWatch;
   readonly ports: Ports;
+  readonly turn: Turn;
   /** For the cells' logs. */
   readonly folder: string;
   readonly signal: AbortSignal;
@@ -114,7 +116,7 @@ async function attemptIn(
   context: CellsContext,
   made: () => void,
 ): Promise<Attempt> {
-  const { ports, signal, where, watch } = context;
+  const { signal, where, watch } = context;
   await mkdir(dirname(log), { recursive: true });
   const file = createWriteStream(log, { flags: "a", mode: 0o600 });
   // A full disk must not end the matrix; the verdict's own files tell it.
@@ -124,8 +126,6 @@ async function attemptIn(
     file.write(text);
     follow.take(text);
   };
-  let port: number | undefined;
-  let stack: CellStack | undefined;
   let attempt: Attempt;
   try {
     const started = (pid: number): void => watch.add(pid, engineGroup(cell.stack));
@@ -134,13 +134,35 @@ async function attemptIn(
       cell.config.buildOn === "host"
         ? await buildCell(cell, known.imageId, told, signal)
         : undefined;
-    if (unbuilt === undefined) {
-      port = await ports.take();
-      const entries = Object.entries({ ...cell.raw, sshPort: String(port) });
-      const config = Object.fromEntries(entries.map(([key, value]) => [`vexlab:${key}`, value]));
-      stack = await CellStack.open(cell.stack, config, told);
-      attempt = await judged(await stack.up(signal, made), where);
-    } else attempt = withVerdict(unbuilt);
+    attempt =
+      unbuilt === undefined
+        ? await context.turn(cell, () => onStack(cell, { ...context, told }, made))
+        : asked(signal, withVerdict(unbuilt));
+  } catch (error) {
+    attempt = asked(signal, failed(error));
+  }
+  file.end();
+  await finished(file).catch(() => undefined);
+  return attempt;
+}
+
+/** Makes the cell's stack, which tests the module, and removes it. */
+async function onStack(
+  cell: Cell,
+  { told, ports, signal, where }: CellsContext & { readonly told: CellContext },
+  made: () => void,
+): Promise<Attempt> {
+  let port: number | undefined;
+  let stack: CellStack | undefined;
+  let attempt: Attempt;
+  try {
+    // It may have waited for its turn.
+    signal.throwIfAborted();
+    port = await ports.take();
+    const entries = Object.entries({ ...cell.raw, sshPort: String(port) });
+    const config = Object.fromEntries(entries.map(([key, value]) => [`vexlab:${key}`, value]));
+    stack = await CellStack.open(cell.stack, config, told);
+    attempt = await judged(await stack.up(signal, made), where);
   } catch (error) {
     attempt = failed(error);
   }
@@ -155,8 +177,6 @@ async function attemptIn(
   } finally {
     await stack?.close();
     if (port !== undefined) ports.giveBack(port);
-    file.end();
-    await finished(file).catch(() => undefined);
   }
   return attempt;
 }

@@ -40,6 +40,7 @@ import { engineGroup, guestsGroup, runCell, type KnownInputs } from "./runCell.t
 import { runTasks, type Work } from "./runTasks.ts";
 import { fits, type Need } from "./schedule.ts";
 import { readTimes, rememberTimes } from "./times.ts";
+import { turnsOf } from "./turns.ts";
 
 export interface MatrixOptions {
   readonly cells: readonly Cell[];
@@ -126,9 +127,12 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
   try {
     if (isOurs) await startDaemon();
     await removeLeft(options);
-    const context = { ...options, watch, folder: join(folder, "cells") };
-    const ports = new Ports(options.firstPort);
-    await runTasks(await tasksOf(options, { ...context, ports, status }, outcomes), budget, signal);
+    const context = {
+      ...{ ...options, watch, status, folder: join(folder, "cells") },
+      ports: new Ports(options.firstPort),
+      turn: await turnsOf(cells, availableParallelism()),
+    };
+    await runTasks(await tasksOf(options, context, outcomes), budget, signal);
     await watch.look();
   } finally {
     status.stop();

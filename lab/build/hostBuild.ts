@@ -3,7 +3,7 @@
  * headers at the host's speed, without network, without anything of the user's but the copy.
  */
 import { execa } from "execa";
-import { availableParallelism } from "node:os";
+import { availableParallelism, getPriority } from "node:os";
 import { formatDuration } from "../config/quantity.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { cancelled, runSteps, type Builder, type BuildJob } from "./builder.ts";
@@ -33,8 +33,22 @@ export function hostBuilder(sysroot: string, deadlineMs = 10 * 60_000): Builder 
   };
 }
 
-/** bubblewrap's arguments for a command in the sysroot (bwrap(1)). */
-export function sandboxArguments(sysroot: string, copy: string, step: BuildStep): string[] {
+/*
+ * The kernel compares the priorities of processes of one session only; sessions share the processors as
+ * /proc/PID/autogroup says (sched(7)), where there is such a file. The shell is the sysroot's.
+ */
+const withPriority = 'echo "$0" 2>/dev/null >/proc/self/autogroup; exec "$@"';
+
+/**
+ * bubblewrap's arguments for a command in the sysroot (bwrap(1)).
+ * @param nice the priority (nice(2)) that the command is started with
+ */
+export function sandboxArguments(
+  sysroot: string,
+  copy: string,
+  step: BuildStep,
+  nice = getPriority(),
+): string[] {
   return [
     ...["--ro-bind", sysroot, "/"],
     ...["--dev", "/dev", "--proc", "/proc"],
@@ -45,7 +59,9 @@ export function sandboxArguments(sysroot: string, copy: string, step: BuildStep)
     ...["--unshare-all", "--hostname", "vexlab-build", "--new-session", "--die-with-parent"],
     "--clearenv",
     ...Object.entries(buildEnvironment).flatMap(([name, value]) => ["--setenv", name, value]),
-    ...["--chdir", step.folder, "--", ...step.argv],
+    ...["--chdir", step.folder, "--"],
+    ...(nice > 0 ? ["/bin/sh", "-c", withPriority, String(nice)] : []),
+    ...step.argv,
   ];
 }
 
