@@ -9,7 +9,7 @@ export function register(program: Command): void {
     .description("remove a stack's guest, disks and keys; cached images stay")
     .action(async (name: string) => {
       const { ensureDaemon, openStack, releaseDaemon, runOnStack } = await import("./stackRun.ts");
-      const { stackExists, takeStack } = await import("../toolchain/stack.ts");
+      const { clearLeft, stackExists, takeStack } = await import("../toolchain/stack.ts");
       const stack = await openStack(name);
       if (!(await stackExists(stack))) {
         process.stdout.write(`Stack ${name} doesn't exist: nothing to destroy.\n`);
@@ -25,6 +25,7 @@ export function register(program: Command): void {
         if (failed && !lock.interrupted) {
           // What somebody already removed by hand is no obstacle once Pulumi knows of it.
           stack.progress.line("once more, with a refresh");
+          await clearLeft(stack);
           outcome = await runOnStack(stack, refreshed);
         }
         if (outcome.reason) process.stderr.write(`vexlab: ${outcome.reason}\n`);

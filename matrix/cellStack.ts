@@ -19,7 +19,14 @@ import { readLastVerdict } from "../lab/run/lastVerdict.ts";
 import { backendFolder, type Engine, type RunEnd } from "../toolchain/engine.ts";
 import { outcomeOf, type Outcome } from "../toolchain/outcome.ts";
 import { providerLimit, ProviderWatch } from "../toolchain/providerWatch.ts";
-import { faultsFolder, project, stackExists, takeStack, type Stack } from "../toolchain/stack.ts";
+import {
+  clearLeft,
+  faultsFolder,
+  project,
+  stackExists,
+  takeStack,
+  type Stack,
+} from "../toolchain/stack.ts";
 import { bundledPulumi, PulumiFailed } from "./bundledPulumi.ts";
 
 /** What a cell's stack is given and tells. */
@@ -169,6 +176,8 @@ export class CellStack {
     } catch (error) {
       if (!(error instanceof PulumiFailed)) throw error;
       this.context.output("once more, with a refresh\n");
+      // A provider that was killed may have made what Pulumi doesn't know of.
+      await clearLeft(this.stack);
       await destroy({ refresh: true });
     }
   }

@@ -2,6 +2,10 @@
  * A deadline for the libvirt provider, which has none of its own: where one operation takes far too
  * long, its process is ended. Pulumi then says that the operation failed, writes down what it knows and
  * ends; what the operation has made is found by whoever takes the stack next (strays.ts).
+ *
+ * Seen three times: it reads back the cloud-init disk that it has made, and libvirtd sends the first
+ * data before the answer to the call. go-libvirt (rpc.go, requestStream) takes the one for the other,
+ * believes the stream to be at its end, and waits for the lock that its own reader holds.
  */
 import { readlink } from "node:fs/promises";
 import { basename } from "node:path";
@@ -17,8 +21,8 @@ import { parseEvent, ProviderOperations } from "./providerOperations.ts";
 export const eventLogAllowed = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 
 const limitVariable = "VEXLAB_PROVIDER_SECONDS";
-/** The slowest seen took 20 s, on two processors with a load of twenty. */
-const defaultSeconds = 180;
+/** Operations take less than a second where nothing else runs. */
+const defaultSeconds = 90;
 const lookMs = 500;
 const program = "terraform-provider-libvirt";
 

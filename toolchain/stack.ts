@@ -218,7 +218,7 @@ async function removeStrays(stack: Stack): Promise<void> {
   try {
     const name = domainNameOf(stack.name);
     [found] = await Promise.all([
-      findResources(uri, name),
+      findResources(uri, name, folder),
       removeTemplates(uri),
       removeSiblings({ stackFolder: folder, libvirtUri: uri, name }),
     ]);

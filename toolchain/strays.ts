@@ -52,7 +52,7 @@ export function removalOfStrays(
   stackFolder: string,
 ): readonly (readonly string[])[] {
   const { domain, pool } = found;
-  const ours = (xml: string): boolean => xml.includes(`${stackFolder}/`);
+  const ours = (xml: string): boolean => isIn(stackFolder, xml);
   const removal: string[][] = [];
   if (domain && ours(domain.xml) && !known.domains.includes(domain.uuid))
     removal.push(
@@ -69,16 +69,30 @@ export function removalOfStrays(
   return removal;
 }
 
-/** Asks libvirt what it has under a stack's name, which is that of its domain and of its pool. */
-export async function findResources(uri: string, name: string): Promise<FoundResources> {
+/** Whether a definition is of something in the stack's own folder. */
+const isIn = (stackFolder: string, xml: string): boolean => xml.includes(`${stackFolder}/`);
+
+/**
+ * Asks libvirt what it has under a stack's name, which is that of its domain and of its pool. The
+ * stack's own pool is started if it isn't active: only then does it tell its volumes. One whose
+ * removal failed, because of a volume that Pulumi doesn't know, is left inactive.
+ */
+export async function findResources(
+  uri: string,
+  name: string,
+  stackFolder: string,
+): Promise<FoundResources> {
   const [domains, pools] = await Promise.all([domainNames(uri), poolNames(uri)]);
   const domain = domains.includes(name)
     ? { uuid: await virsh(uri, ["domuuid", name]), xml: await virsh(uri, ["dumpxml", name]) }
     : undefined;
   if (!pools.includes(name)) return { domain };
   const xml = await virsh(uri, ["pool-dumpxml", name]);
-  // A pool that isn't active lists no volumes.
-  const table = await virsh(uri, ["vol-list", "--pool", name]).catch(() => "");
+  const list = (): Promise<string> => virsh(uri, ["vol-list", "--pool", name]);
+  const table = await list().catch(async () => {
+    if (!isIn(stackFolder, xml)) return "";
+    return virsh(uri, ["pool-start", "--pool", name]).then(list, () => "");
+  });
   const volumes = volumePaths(table);
   return { domain, pool: { uuid: await virsh(uri, ["pool-uuid", name]), xml, volumes } };
 }

@@ -1,6 +1,7 @@
 /** Failed, killed and cancelled at bad moments: the next `up` works, and `destroy` leaves nothing. */
 import { existsSync } from "node:fs";
-import { mkdir, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -21,9 +22,10 @@ afterAll(async () => {
 });
 
 /** Starts a verb in a process group of its own, as a terminal would. */
-function start(verb: string) {
+function start(verb: string, environment: Readonly<Record<string, string>> = {}) {
   return execa(checkout.path("scripts/vexlab"), [verb, "ci"], {
     cwd: checkout.folder,
+    env: environment,
     stdin: "ignore",
     all: true,
     reject: false,
@@ -62,6 +64,22 @@ async function killAll(run: Run): Promise<void> {
   await run;
 }
 
+/** Stops the libvirt provider of the run. @returns its number */
+async function stopProvider(): Promise<number> {
+  const { stdout } = await execa("pgrep", ["-f", "terraform-provider-libvirt"]);
+  const environments = await Promise.all(
+    stdout.split("\n").map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+      return { pid: Number(pid), text };
+    }),
+  );
+  const own = environments.filter(({ text }) => text.includes(`=${checkout.path(".vexlab")}/`));
+  expect(own).toHaveLength(1);
+  const pid = own[0]?.pid ?? 0;
+  process.kill(pid, "SIGSTOP");
+  return pid;
+}
+
 test("a guest whose start fails is not in the next run's way", async () => {
   const consoleFile = checkout.path(".vexlab/stacks/ci/console.log");
   await mkdir(consoleFile, { recursive: true });
@@ -91,4 +109,24 @@ test("SIGKILL during a destroy: the next destroy finishes it", async () => {
   await killAll(destroying);
   expectExit(await checkout.vexlab(["destroy", "ci"]), 0);
   expect(existsSync(checkout.path(".vexlab/stacks/ci"))).toBe(false);
+});
+
+test("a libvirt provider that hangs is killed, and the run goes on", async () => {
+  const run = start("up", { VEXLAB_PROVIDER_SECONDS: "20" });
+  await printed(run, "cloud-init-iso creating");
+  const provider = await stopProvider();
+  const up = await run;
+  expect(up.exitCode, up.all).toBe(0);
+  expect(up.all).toMatch(/the libvirt provider did not end .* within 20 s: it is killed/);
+  expect(up.all).toContain("] once more\n");
+  expect(up.all).toContain("PASSED");
+  expect(existsSync(`/proc/${provider}`)).toBe(false);
+});
+
+test("a disk that Pulumi doesn't know of is not in a destroy's way", async () => {
+  const folder = checkout.path(".vexlab/stacks/ci");
+  await writeFile(join(folder, "pool", "unknown.img"), "left by a provider that was killed");
+  const destroyed = expectExit(await checkout.vexlab(["destroy", "ci"]), 0);
+  expect(destroyed.all).toMatch(/left of a run that failed, removed: .*unknown\.img/);
+  expect(existsSync(folder)).toBe(false);
 });
