@@ -56,26 +56,20 @@ export async function releaseDaemon(stack: Stack): Promise<void> {
 }
 
 /**
- * Runs Pulumi on the stack and judges how it ended; once more when the libvirt provider hung. The
- * stack's file keeps its content.
+ * Runs Pulumi on the stack and judges how it ended; what changes the stack once more when the libvirt
+ * provider hung: the caller has taken the stack. The stack's file keeps its content.
  */
 export async function runOnStack(stack: Stack, args: readonly string[]): Promise<Outcome> {
   const first = await runOnce(stack, args);
-  if (first.stalled === undefined || first.outcome.exitCode === ExitCode.cancelled)
-    return first.outcome;
+  if (first.stalled === undefined || args[0] === "preview") return first;
   stack.progress.line("once more");
   await clearLeft(stack);
-  const { outcome, stalled } = await runOnce(
-    stack,
-    args.includes("--refresh") ? args : [...args, "--refresh"],
-  );
-  return stalled === undefined ? outcome : { ...outcome, reason: `${stalled}, twice` };
+  const again = args.includes("--refresh") ? args : [...args, "--refresh"];
+  const second = await runOnce(stack, again);
+  return second.stalled ? { ...second, reason: `${second.reason}, twice` } : second;
 }
 
-async function runOnce(
-  stack: Stack,
-  args: readonly string[],
-): Promise<{ readonly outcome: Outcome; readonly stalled: string | undefined }> {
+async function runOnce(stack: Stack, args: readonly string[]): Promise<Outcome> {
   const began = performance.now();
   const startedAt = new Date().toISOString();
   const file = configFile(stack);
@@ -96,11 +90,8 @@ async function runOnce(
     await pruneHistory(stack);
     const last = await readLastVerdict(stackFolder(stack.name, stack.where));
     const verdict = last && last.at >= startedAt ? last : undefined;
-    const outcome = outcomeOf(end, readFault(faultFile), verdict);
     say(`pulumi ${args[0] ?? ""} took ${formatDuration(performance.now() - began)}`);
-    const { stalled } = watch;
-    const isCause = stalled !== undefined && outcome.exitCode === ExitCode.infrastructureFailed;
-    return { outcome, stalled: isCause ? stalled : undefined };
+    return outcomeOf(end, readFault(faultFile), verdict, watch.stalled);
   } finally {
     watch.end();
     ended.abort();

@@ -154,15 +154,12 @@ export class CellStack {
         return this.automation.up({ ...this.options(signal), onEvent });
       }),
     );
-    const stalled = this.pulumi.watch?.stalled;
     const last = await readLastVerdict(stackFolder(this.stack.name, this.stack.where));
     const verdict = last && last.at >= startedAt ? last : undefined;
     const said = readFault(fault);
     await rm(fault, { force: true });
-    const outcome = outcomeOf(end, said, verdict);
-    if (said !== undefined) return { ...outcome, reason: said.message };
-    const isCause = stalled !== undefined && outcome.exitCode === ExitCode.infrastructureFailed;
-    return isCause ? { ...outcome, reason: stalled } : outcome;
+    const outcome = outcomeOf(end, said, verdict, this.pulumi.watch?.stalled);
+    return said === undefined ? outcome : { ...outcome, reason: said.message };
   }
 
   /** Removes everything of the stack; a second time with a refresh, as `vexlab destroy` does. */

@@ -9,6 +9,8 @@ export interface Outcome {
   readonly reason?: string;
   /** Pulumi was killed, and has left its lock. */
   readonly killed?: true;
+  /** It failed because the libvirt provider hung, which may not happen again. */
+  readonly stalled?: true;
   readonly verdict?: LastVerdict;
 }
 
@@ -16,11 +18,13 @@ export interface Outcome {
  * The code to exit with: what the program or the test run left behind says more than Pulumi's code.
  *
  * @param verdict the stack's verdict, if it was reached during this run
+ * @param stalled what the libvirt provider did not end in time (providerWatch.ts)
  */
 export function outcomeOf(
   end: RunEnd,
   fault: { readonly exitCode: number; readonly message: string } | undefined,
   verdict: LastVerdict | undefined,
+  stalled?: string,
 ): Outcome {
   const known = verdict ? { verdict } : {};
   if (end.cancelled) return { exitCode: ExitCode.cancelled, reason: "cancelled", ...known };
@@ -30,6 +34,7 @@ export function outcomeOf(
   if (verdict && verdict.exitCode !== ExitCode.passed)
     return { exitCode: verdict.exitCode, reason: verdict.reason, ...known };
   const exitCode = ExitCode.infrastructureFailed;
+  if (stalled !== undefined) return { exitCode, reason: stalled, stalled: true, ...known };
   if (end.exitCode === null)
     return { exitCode, reason: "pulumi was killed", killed: true, ...known };
   return { exitCode, reason: `pulumi ended with ${end.exitCode}`, ...known };

@@ -35,6 +35,20 @@ describe("what a run of Pulumi ends with", () => {
     expect(outcomeOf(end, left, last).exitCode).toBe(code);
   });
 
+  it("is a provider's hang only when nothing else says why Pulumi failed", () => {
+    const why = "the libvirt provider did not end create of iso within 90 s";
+    const stalled = { exitCode: 3, reason: why, stalled: true };
+    expect(outcomeOf(ended(255), undefined, undefined, why)).toEqual(stalled);
+    expect(outcomeOf(ended(0), undefined, undefined, why)).toEqual({ exitCode: 0 });
+    const others = [
+      outcomeOf(ended(255, true), undefined, undefined, why),
+      outcomeOf(ended(255), fault, undefined, why),
+      outcomeOf(ended(255), undefined, verdict("failed", 1), why),
+    ];
+    expect(others.map(({ exitCode }) => exitCode)).toEqual([130, 2, 1]);
+    for (const other of others) expect(other).not.toHaveProperty("stalled");
+  });
+
   it("names a reason only when Pulumi has not told it", () => {
     expect(outcomeOf(ended(255), fault, undefined)).not.toHaveProperty("reason");
     expect(outcomeOf(ended(255), undefined, verdict("hung", 5)).reason).toBe("because it hung");
