@@ -11,7 +11,7 @@ import { resultsFolder } from "../lab/build/results.ts";
 import { forgetLastVerdict, readLastVerdict, type LastVerdict } from "../lab/run/lastVerdict.ts";
 import type { CellContext } from "./cellStack.ts";
 import type { Cell } from "./cells.ts";
-import { yieldToGuests } from "./turns.ts";
+import { giveWay } from "./priorities.ts";
 
 /**
  * Builds the module in an image's root file system, as the stack's program is going to.
@@ -37,7 +37,7 @@ export async function buildCell(
     detached: true,
   });
   if (child.pid !== undefined) {
-    yieldToGuests(child.pid);
+    giveWay(child.pid);
     started(child.pid);
   }
   child.stderr.setEncoding("utf8").on("data", output);

@@ -48,9 +48,13 @@ export class ProcessWatch {
   private readonly looked = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param groupOfGuest the group of a QEMU, by its domain's name and its command line */
+  /** @param groupOfGuest the group of a QEMU, by its domain's name, its command line and its number */
   constructor(
-    private readonly groupOfGuest: (domain: string, words: string) => string | undefined,
+    private readonly groupOfGuest: (
+      domain: string,
+      words: string,
+      pid: number,
+    ) => string | undefined,
   ) {}
 
   /** A process begins a group. */
@@ -93,7 +97,7 @@ export class ProcessWatch {
     const words = read(`/proc/${pid}/cmdline`);
     // QEMU's name option, as libvirt writes it: -name guest=DOMAIN,debug-threads=on
     const domain = /\0guest=([^,\0]+)/.exec(words)?.[1];
-    const group = domain === undefined ? undefined : this.groupOfGuest(domain, words);
+    const group = domain === undefined ? undefined : this.groupOfGuest(domain, words, pid);
     const times = (this.looked.get(id) ?? 0) + 1;
     this.looked.set(id, times);
     if (domain !== undefined || times === looks) this.guests.set(id, group);

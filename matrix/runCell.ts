@@ -16,8 +16,8 @@ import { buildCell } from "./cellBuild.ts";
 import { CellStack, type CellContext } from "./cellStack.ts";
 import type { Cell } from "./cells.ts";
 import type { Ports } from "./ports.ts";
+import type { GuestPriorities } from "./priorities.ts";
 import type { ProcessWatch } from "./processTimes.ts";
-import type { Turn } from "./turns.ts";
 
 export interface CellsContext {
   readonly where: Places;
@@ -25,7 +25,7 @@ export interface CellsContext {
   readonly progress: Progress;
   readonly watch: ProcessWatch;
   readonly ports: Ports;
-  readonly turn: Turn;
+  readonly priorities: GuestPriorities;
   /** For the cells' logs. */
   readonly folder: string;
   readonly signal: AbortSignal;
@@ -136,7 +136,9 @@ async function attemptIn(
         : undefined;
     attempt =
       unbuilt === undefined
-        ? await context.turn(cell, () => onStack(cell, { ...context, told }, made))
+        ? await context.priorities.during(cell.stack, () =>
+            onStack(cell, { ...context, told }, made),
+          )
         : asked(signal, withVerdict(unbuilt));
   } catch (error) {
     attempt = asked(signal, failed(error));
@@ -156,8 +158,6 @@ async function onStack(
   let stack: CellStack | undefined;
   let attempt: Attempt;
   try {
-    // It may have waited for its turn.
-    signal.throwIfAborted();
     port = await ports.take();
     const entries = Object.entries({ ...cell.raw, sshPort: String(port) });
     const config = Object.fromEntries(entries.map(([key, value]) => [`vexlab:${key}`, value]));

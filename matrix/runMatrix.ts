@@ -35,12 +35,12 @@ import { CellStack, leftStacks, writeProject } from "./cellStack.ts";
 import { type Cell, warmGroup } from "./cells.ts";
 import { exitCodeOfCells, type MatrixOutcome } from "./matrixResult.ts";
 import { Ports } from "./ports.ts";
+import { GuestPriorities, guestsThatGoFirst } from "./priorities.ts";
 import { ProcessWatch } from "./processTimes.ts";
 import { engineGroup, guestsGroup, runCell, type KnownInputs } from "./runCell.ts";
 import { runTasks, type Work } from "./runTasks.ts";
 import { fits, type Need } from "./schedule.ts";
 import { readTimes, rememberTimes } from "./times.ts";
-import { turnsOf } from "./turns.ts";
 
 export interface MatrixOptions {
   readonly cells: readonly Cell[];
@@ -117,7 +117,13 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
   const folder = join(where.results, runId);
   await mkdir(join(folder, "cells"), { recursive: true });
   await writeProject(where);
-  const watch = new ProcessWatch((domain, words) => groupOf(domain, words, cells, where));
+  const cpus = cells.map(({ config }) => config.cpus);
+  const priorities = new GuestPriorities(guestsThatGoFirst(cpus, availableParallelism()));
+  const watch = new ProcessWatch((domain, words, pid) => {
+    const cell = cellOf(domain, words, cells, where);
+    if (cell !== undefined) void priorities.seen(cell.stack, pid);
+    return groupOf(domain, words, cells, where);
+  });
   watch.add(process.pid, matrixGroup);
   watch.start();
   const isOurs = cells.some(({ config }) => usesPrivateDaemon(config.libvirtUri));
@@ -128,9 +134,8 @@ async function underLock(options: MatrixOptions): Promise<MatrixOutcome> {
     if (isOurs) await startDaemon();
     await removeLeft(options);
     const context = {
-      ...{ ...options, watch, status, folder: join(folder, "cells") },
+      ...{ ...options, watch, status, priorities, folder: join(folder, "cells") },
       ports: new Ports(options.firstPort),
-      turn: await turnsOf(cells, availableParallelism()),
     };
     await runTasks(await tasksOf(options, context, outcomes), budget, signal);
     await watch.look();
@@ -187,12 +192,22 @@ export function groupOf(
   // Its control socket is in the run folder of the checkout's daemon, its disks in the user's cache.
   if (domain.startsWith("vexlab-template-"))
     return words.includes(`${daemonFolder(where)}/`) ? imagesGroup : undefined;
+  const cell = cellOf(domain, words, cells, where);
+  return cell && guestsGroup(cell.stack);
+}
+
+/** Whose guest, or fork of it, a QEMU is. */
+function cellOf(
+  domain: string,
+  words: string,
+  cells: readonly Cell[],
+  where: Places,
+): Cell | undefined {
   if (!words.includes(`${where.state}/`)) return undefined;
-  const cell = cells.find(({ stack }) => {
+  return cells.find(({ stack }) => {
     const own = domainNameOf(stack);
     return domain === own || domain.startsWith(`${own}-fork-`);
   });
-  return cell && guestsGroup(cell.stack);
 }
 
 /** Removes the stacks of cells that a matrix has left which was killed. */

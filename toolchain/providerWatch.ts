@@ -22,7 +22,7 @@ export const eventLogAllowed = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 
 const limitVariable = "VEXLAB_PROVIDER_SECONDS";
 /** Operations take less than a second where nothing else runs. */
-const defaultSeconds = 90;
+const defaultSeconds = 60;
 const lookMs = 500;
 const program = "terraform-provider-libvirt";
 
