@@ -3,11 +3,10 @@
  * more what it does, so whoever takes the stack next ends it first: also one that is just starting, and
  * has no lock on the stack yet. A Pulumi that a user runs is not touched.
  */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { faultFileVariable } from "../lab/config/programFault.ts";
-import { processIds } from "../lab/hypervisor/processes.ts";
+import { isRunning, processIds } from "../lab/hypervisor/processes.ts";
 
 const pollMs = 50;
 /** What it has begun it still does and writes down. */
@@ -43,7 +42,7 @@ export async function endRemains(faults: string): Promise<number[]> {
   for (const name of await processIds()) {
     if (!(await hasFaultsIn(name, faults))) continue;
     const session = await sessionOf(name);
-    if (session === undefined || existsSync(`/proc/${session}`)) continue;
+    if (session === undefined || (await isRunning(Number(session)))) continue;
     send(Number(name), "SIGKILL");
     ended.push(Number(name));
   }
@@ -84,17 +83,11 @@ function send(pid: number, signal: NodeJS.Signals): void {
 
 async function ended(pid: number, withinMs: number): Promise<boolean> {
   const until = performance.now() + withinMs;
-  while (await runs(pid)) {
+  while (await isRunning(pid)) {
     if (performance.now() > until) return false;
     await sleep(pollMs);
   }
   return true;
-}
-
-/** A process that nobody has collected yet (state Z, proc(5)) has ended. */
-async function runs(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return stat !== undefined && !/^\d+ \(.*\) Z /s.test(stat);
 }
 
 async function wordsIn(file: string): Promise<string[]> {

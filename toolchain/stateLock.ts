@@ -7,6 +7,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
+import { isRunning } from "../lab/hypervisor/processes.ts";
 
 const lockContent = z.object({
   pid: z.number(),
@@ -21,8 +22,9 @@ export interface StateLock extends z.infer<typeof lockContent> {
   readonly dead: boolean;
 }
 
-/** The name of a process (`comm`); undefined when there is no such process. */
+/** The name of a process (`comm`); undefined when no such process runs. */
 async function processName(pid: number): Promise<string | undefined> {
+  if (!(await isRunning(pid))) return undefined;
   return readFile(`/proc/${pid}/comm`, "utf8").then(
     (name) => name.trim(),
     () => undefined,

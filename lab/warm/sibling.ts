@@ -3,7 +3,6 @@
  * They are transient domains, named after the stack and the process that made them, so that whoever
  * comes later can tell which are left over.
  */
-import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { isAbsolute, join, relative } from "node:path";
 import { ExitCode, LabError } from "../config/errors.ts";
@@ -13,6 +12,7 @@ import type { ControlSession } from "../guest/controlSession.ts";
 import { GuestError } from "../guest/guestError.ts";
 import { ensureDaemonOf } from "../hypervisor/daemonUse.ts";
 import { virsh } from "../hypervisor/virsh.ts";
+import { isRunning } from "../hypervisor/processes.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
 import type { Progress } from "../report/progress.ts";
 import { identify, overlay, startFork } from "./fork.ts";
@@ -182,21 +182,24 @@ export async function removeSiblings(
   all = false,
 ): Promise<string[]> {
   const prefix = `${guest.name}${infix}`;
-  const left = (own: string): boolean => all || !existsSync(`/proc/${own.split("-")[0] ?? "none"}`);
+  const left = async (own: string): Promise<boolean> =>
+    all || !(await isRunning(Number(own.split("-")[0])));
   const text = await virsh(guest.libvirtUri, ["list", "--all", "--transient", "--name"]);
   const domains = text
     .split("\n")
     .map((line) => line.trim())
-    .filter((name) => name.startsWith(prefix) && /^\d+-\d+$/.test(name.slice(prefix.length)))
-    .filter((name) => left(name.slice(prefix.length)));
+    .filter((name) => name.startsWith(prefix) && /^\d+-\d+$/.test(name.slice(prefix.length)));
+  const removed: string[] = [];
   for (const domain of domains) {
+    if (!(await left(domain.slice(prefix.length)))) continue;
     await virsh(guest.libvirtUri, ["destroy", domain]).catch(() => undefined);
     await rm(controlSocket(domain), { force: true });
+    removed.push(domain);
   }
   const folder = forksFolder(guest.stackFolder);
   for (const own of await readdir(folder).catch(() => []))
-    if (left(own)) await rm(join(folder, own), { recursive: true, force: true });
-  return domains;
+    if (await left(own)) await rm(join(folder, own), { recursive: true, force: true });
+  return removed;
 }
 
 const forksFolder = (stackFolder: string): string => join(stackFolder, "forks");

@@ -35,7 +35,7 @@ async function started(
     ...{ detached: true, stdio: ["ignore", "pipe", "ignore"] },
   });
   children.push(pulumi);
-  await once(pulumi.stdout as NonNullable<typeof pulumi.stdout>, "data");
+  await once(pulumi.stdout, "data");
   return { pulumi: pulumi.pid ?? 0, provider: pulumi };
 }
 

@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { locksOf, removeLocks } from "../../../toolchain/stateLock.ts";
 
 let backend: string;
@@ -33,6 +35,27 @@ describe("a lock in the state folder", () => {
   it("is dead when its process is gone", async () => {
     await leave("a", 12);
     expect(await locks()).toMatchObject([{ pid: 12, dead: true }]);
+  });
+
+  it("is dead when its process was killed and nobody has collected it yet", async () => {
+    const program = join(backend, "pulumi");
+    await copyFile("/bin/sleep", program);
+    // The shell becomes another program, which doesn't know that it has a child.
+    const script = '"$1" 0 & echo $!; exec sleep 60';
+    const parent = spawn("sh", ["-c", script, "sh", program], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      const [said] = (await once(parent.stdout, "data")) as [Buffer];
+      const pid = Number(said.toString());
+      const isZombie = async (): Promise<void> =>
+        expect(await readFile(`/proc/${pid}/stat`, "utf8")).toContain("(pulumi) Z ");
+      await vi.waitFor(isZombie, { timeout: 5000 });
+      await leave("a", pid);
+      expect(await locksOf(backend, "vexlab", "dev")).toMatchObject([{ pid, dead: true }]);
+    } finally {
+      parent.kill("SIGKILL");
+    }
   });
 
   it("is dead when its number is another program's by now", async () => {
