@@ -10,8 +10,8 @@
 import { writeFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 
-/** Of builds: they take only what nobody else wants. */
-const buildNice = constants.priority.PRIORITY_LOW;
+/** Of builds: a tenth of a processor that something else wants. With less, one may not end in time. */
+const buildNice = constants.priority.PRIORITY_BELOW_NORMAL;
 /** Of guests that give way: a quarter of a processor that another guest wants as well. */
 const guestNice = 5;
 

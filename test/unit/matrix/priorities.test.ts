@@ -48,9 +48,9 @@ describe("a build that gives way", () => {
     giveWay(child.pid ?? 0);
     child.stdin.end("\n");
     const [said] = (await once(child.stdout, "data")) as [Buffer];
-    expect(Number(said.toString())).toBe(19);
+    expect(Number(said.toString())).toBe(10);
     await once(child, "exit");
     giveWay(child.pid ?? 0);
-    expect(getPriority()).toBeLessThan(19);
+    expect(getPriority()).toBeLessThan(10);
   });
 });
