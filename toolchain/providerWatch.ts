@@ -3,7 +3,7 @@
  * long, its process is ended. Pulumi then says that the operation failed, writes down what it knows and
  * ends; what the operation has made is found by whoever takes the stack next (strays.ts).
  *
- * Seen three times: it reads back the cloud-init disk that it has made, and libvirtd sends the first
+ * It reads back the cloud-init disk that it has made, and libvirtd sends the first
  * data before the answer to the call. go-libvirt (rpc.go, requestStream) takes the one for the other,
  * believes the stream to be at its end, and waits for the lock that its own reader holds.
  */
