@@ -18,9 +18,9 @@ import { readLastVerdict } from "../lab/run/lastVerdict.ts";
 import type { RunReport } from "../lab/run/verdict.ts";
 import { bootstrap } from "../toolchain/bootstrap.ts";
 import { askPulumi, runPulumi } from "../toolchain/engine.ts";
-import { eventLogAllowed, providerLimit, ProviderWatch } from "../toolchain/providerWatch.ts";
 import { pruneHistory } from "../toolchain/history.ts";
 import { outcomeOf, type Outcome } from "../toolchain/outcome.ts";
+import { eventLogAllowed, providerLimit, ProviderWatch } from "../toolchain/providerWatch.ts";
 import {
   checkStackName,
   clearLeft,

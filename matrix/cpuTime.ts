@@ -49,6 +49,7 @@ export class CpuTime {
       const root = rootOf(each);
       const before = this.known.get(id);
       const stays = before !== undefined && (root === undefined || root === before.group);
+      // Its time counts in the new group, as a whole.
       if (before !== undefined && !stays) Object.assign(before, { own: 0, children: 0 });
       const process = stays ? before : begin(each, root, alive.get(each.parent));
       if (process === undefined) continue;

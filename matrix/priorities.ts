@@ -21,7 +21,8 @@ export function guestsThatGoFirst(cpus: readonly number[], processors: number): 
 }
 
 export class GuestPriorities {
-  private readonly running = new Map<string, { readonly first: boolean }>();
+  private readonly first = new Set<string>();
+  private readonly givingWay = new Set<string>();
 
   /**
    * @param places how many may go first
@@ -34,18 +35,18 @@ export class GuestPriorities {
 
   /** Does work during which a stack has guests. */
   async during<Result>(stack: string, work: () => Promise<Result>): Promise<Result> {
-    const taken = [...this.running.values()].filter(({ first }) => first).length;
-    this.running.set(stack, { first: taken < this.places });
+    const group = this.first.size < this.places ? this.first : this.givingWay;
+    group.add(stack);
     try {
       return await work();
     } finally {
-      this.running.delete(stack);
+      group.delete(stack);
     }
   }
 
   /** To be told of each QEMU of a stack when it is seen. */
   async seen(stack: string, pid: number): Promise<void> {
-    if (this.running.get(stack)?.first === false) await this.setNice(pid, guestNice);
+    if (this.givingWay.has(stack)) await this.setNice(pid, guestNice);
   }
 }
 

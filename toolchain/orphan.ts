@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { faultFileVariable } from "../lab/config/programFault.ts";
-import { isRunning, processIds } from "../lab/hypervisor/processes.ts";
+import { isRunning, processIds, sessionOf } from "../lab/hypervisor/processes.ts";
 
 const pollMs = 50;
 /** What it has begun it still does and writes down. */
@@ -41,8 +41,8 @@ export async function endRemains(faults: string): Promise<number[]> {
   const ended: number[] = [];
   for (const name of await processIds()) {
     if (!(await hasFaultsIn(name, faults))) continue;
-    const session = await sessionOf(name);
-    if (session === undefined || (await isRunning(Number(session)))) continue;
+    const session = await sessionOf(Number(name));
+    if (session === undefined || (await isRunning(session))) continue;
     send(Number(name), "SIGKILL");
     ended.push(Number(name));
   }
@@ -52,12 +52,6 @@ export async function endRemains(faults: string): Promise<number[]> {
 async function hasFaultsIn(pid: string, faults: string): Promise<boolean> {
   const variables = await wordsIn(`/proc/${pid}/environ`);
   return variables.some((each) => each.startsWith(`${faultFileVariable}=${faults}/`));
-}
-
-/** The number of the process that leads the session of a process, or did (proc(5), stat). */
-export async function sessionOf(pid: string): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  return /^\d+ \(.*\) \S \d+ \d+ (\d+) /s.exec(stat)?.[1];
 }
 
 /**

@@ -3,9 +3,9 @@
  * long, its process is ended. Pulumi then says that the operation failed, writes down what it knows and
  * ends; what the operation has made is found by whoever takes the stack next (strays.ts).
  *
- * It reads back the cloud-init disk that it has made, and libvirtd sends the first
- * data before the answer to the call. go-libvirt (rpc.go, requestStream) takes the one for the other,
- * believes the stream to be at its end, and waits for the lock that its own reader holds.
+ * Why it hangs: it reads back the cloud-init disk that it has made, and libvirtd may send the first data
+ * before the answer to the call. go-libvirt (rpc.go, requestStream) takes the one for the other, believes
+ * the stream to be at its end, and waits for the lock that its own reader holds.
  */
 import { readlink } from "node:fs/promises";
 import { basename } from "node:path";
@@ -13,8 +13,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { ExitCode, LabError } from "../lab/config/errors.ts";
 import { followConsole } from "../lab/console/follow.ts";
-import { processIds } from "../lab/hypervisor/processes.ts";
-import { sessionOf } from "./orphan.ts";
+import { processIds, sessionOf } from "../lab/hypervisor/processes.ts";
 import { parseEvent, ProviderOperations } from "./providerOperations.ts";
 
 /** With it Pulumi knows the option `--event-log` (pkg/util/cmdutil of pulumi). */
@@ -102,7 +101,7 @@ async function killProvider(session: number): Promise<number> {
   for (const pid of await processIds()) {
     const file = await readlink(`/proc/${pid}/exe`).catch(() => "");
     if (!basename(file).startsWith(program)) continue;
-    if ((await sessionOf(pid)) !== String(session)) continue;
+    if ((await sessionOf(Number(pid))) !== session) continue;
     try {
       process.kill(Number(pid), "SIGKILL");
       count += 1;

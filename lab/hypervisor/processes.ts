@@ -8,7 +8,20 @@ export async function processIds(): Promise<string[]> {
 
 /** Whether a process runs: one that has ended and that nobody has collected yet (state Z) does not. */
 export async function isRunning(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  // The name may hold blanks and parentheses.
-  return stat !== undefined && !stat.slice(stat.lastIndexOf(")")).startsWith(") Z ");
+  const [state] = await statFields(pid);
+  return state !== undefined && state !== "Z";
+}
+
+/** The number of the process that leads the session of a process, or did. */
+export async function sessionOf(pid: number): Promise<number | undefined> {
+  const [, , , session] = await statFields(pid);
+  return session === undefined ? undefined : Number(session);
+}
+
+/** The fields of /proc/PID/stat from the state on; none when there is no such process. */
+async function statFields(pid: number): Promise<string[]> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // The name before may hold blanks and parentheses.
+  const rest = stat.slice(stat.lastIndexOf(")") + 1).trim();
+  return rest === "" ? [] : rest.split(" ");
 }
