@@ -13,8 +13,10 @@ import { execa } from "execa";
 /** How a file is served; alone `content` means: rightly, with ranges and a strong ETag. */
 export interface Served {
   readonly content: Buffer | string;
-  /** Answers so many requests with this behaviour, then rightly; all when undefined. */
+  /** Answers so many requests with this behaviour, then as `later` says; all when undefined. */
   readonly times?: number;
+  /** Rightly when undefined. */
+  readonly later?: Omit<Served, "content">;
   readonly status?: number;
   readonly location?: string;
   /** Ends the connection after so many bytes of the body. */
@@ -67,8 +69,10 @@ export async function startImageServer(folder: string): Promise<ImageServer> {
       return;
     }
     if (served.times !== undefined) {
-      const { content } = served;
-      files.set(path, served.times > 1 ? { ...served, times: served.times - 1 } : { content });
+      const { content, later = {} } = served;
+      const next =
+        served.times > 1 ? { ...served, times: served.times - 1 } : { content, ...later };
+      files.set(path, next);
     }
     void answer(served, request, response).catch(() => response.destroy());
   });

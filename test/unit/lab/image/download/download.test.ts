@@ -286,8 +286,7 @@ describe("several addresses", () => {
   });
 
   it("complete one another", async () => {
-    serve({ cutAfter: 100_000, times: 1 }, "/one");
-    setTimeout(() => serve({ status: 404 }, "/one"), 10);
+    serve({ cutAfter: 100_000, times: 1, later: { status: 404 } }, "/one");
     serve({}, "/other");
     await succeeds({ urls: urls("one", "other") });
     expect(server.asked.at(-1)).toMatchObject({
