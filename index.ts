@@ -55,6 +55,7 @@ const cloudInit = new CloudInitDisk(
   "cloud-init",
   {
     pool: pool.poolName,
+    folder,
     settings: {
       user,
       publicKey: key.publicKey,

@@ -1,11 +1,15 @@
+import { pathToFileURL } from "node:url";
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { diskNames } from "../lab/hypervisor/diskNames.ts";
 import { type CloudInitSettings, cloudInitDocuments } from "../lab/guest/cloudInit.ts";
+import { diskFile, ensureDisk } from "../lab/guest/cloudInitDisk.ts";
 
 export interface CloudInitDiskArgs {
   /** The pool to make it in. */
   pool: pulumi.Input<string>;
+  /** The stack's folder, where the disk is made that the volume is a copy of. */
+  folder: pulumi.Input<string>;
   /** What the guest is told about itself. */
   settings: { [Key in keyof CloudInitSettings]: pulumi.Input<CloudInitSettings[Key]> };
 }
@@ -16,22 +20,26 @@ export class CloudInitDisk extends pulumi.ComponentResource {
 
   constructor(name: string, args: CloudInitDiskArgs, opts?: pulumi.ComponentResourceOptions) {
     super("vexlab:index:CloudInitDisk", name, {}, opts);
-    const documents = pulumi
-      .output(args.settings)
-      .apply((settings) => cloudInitDocuments(settings as CloudInitSettings));
-    const disk = new libvirt.CloudinitDisk(
+    const source = pulumi.all([args.settings, args.folder]).apply(async ([settings, folder]) => {
+      const documents = cloudInitDocuments(settings as CloudInitSettings);
+      const file = diskFile(folder, documents);
+      // What the provider is about to copy. Not by a verb: each is a twentieth of a start from a warm
+      // image, and here a file that somebody removed is made again.
+      if (!pulumi.runtime.isDryRun()) await ensureDisk(documents, file);
+      return pathToFileURL(file).href;
+    });
+    const volume = new libvirt.Volume(
       `${name}-iso`,
+      { name: diskNames.cloudInit, pool: args.pool, format: "raw", source },
       {
-        name: diskNames.cloudInit,
-        pool: args.pool,
-        userData: documents.userData,
-        metaData: documents.metaData,
-        networkConfig: documents.networkConfig,
+        parent: this,
+        deleteBeforeReplace: true,
+        replaceOnChanges: ["*"],
+        // libvirt sees what is in a raw disk when it reads its pool again, and calls it iso.
+        ignoreChanges: ["format"],
       },
-      { parent: this, deleteBeforeReplace: true, replaceOnChanges: ["*"] },
     );
-    // The provider's id is "path;uuid": the volume is known by its path.
-    this.volumeId = disk.id.apply((id) => id.replace(/;[^;]*$/, ""));
+    this.volumeId = volume.id;
     this.registerOutputs({ volumeId: this.volumeId });
   }
 }

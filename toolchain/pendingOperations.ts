@@ -51,7 +51,6 @@ export function removalOf({ type, resource }: PendingOperation): readonly (reado
         ["pool-undefine", "--pool", name],
       ];
     case "libvirt:index/volume:Volume":
-    case "libvirt:index/cloudinitDisk:CloudinitDisk":
       return typeof pool === "string" ? [["vol-delete", "--pool", pool, "--vol", name]] : [];
     default:
       return [];

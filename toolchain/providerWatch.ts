@@ -3,9 +3,10 @@
  * long, its process is ended. Pulumi then says that the operation failed, writes down what it knows and
  * ends; what the operation has made is found by whoever takes the stack next (strays.ts).
  *
- * Why it hangs: it reads back the cloud-init disk that it has made, and libvirtd may send the first data
- * before the answer to the call. go-libvirt (rpc.go, requestStream) takes the one for the other, believes
- * the stream to be at its end, and waits for the lock that its own reader holds.
+ * It did hang, reading back a disk: libvirtd may send the first data of a download before the answer to
+ * the call. go-libvirt (rpc.go, requestStream) takes the one for the other, believes the stream to be at
+ * its end, and waits for the lock that its own reader holds. Nothing of a stack is downloaded any more
+ * (lab/guest/cloudInitDisk.ts).
  */
 import { readlink } from "node:fs/promises";
 import { basename } from "node:path";
@@ -20,8 +21,11 @@ import { parseEvent, ProviderOperations } from "./providerOperations.ts";
 export const eventLogAllowed = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 
 const limitVariable = "VEXLAB_PROVIDER_SECONDS";
-/** Operations take less than a second where nothing else runs. */
-const defaultSeconds = 60;
+/**
+ * Operations take less than a second where nothing else runs. But where KVM is there and broken, the
+ * system's libvirtd asks QEMU again for each domain what it can do: one and a half minutes were seen.
+ */
+const defaultSeconds = 300;
 const lookMs = 500;
 const program = "terraform-provider-libvirt";
 

@@ -174,7 +174,7 @@ async function hasPending(stack: Stack): Promise<boolean> {
 }
 
 // A domain uses volumes, a volume lies in a pool.
-const removalOrder = ["domain", "volume", "cloudinitDisk", "pool"];
+const removalOrder = ["domain", "volume", "pool"];
 const rank = (operation: PendingOperation): number =>
   removalOrder.findIndex((kind) => operation.resource.type.includes(`/${kind}:`));
 

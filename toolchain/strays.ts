@@ -27,17 +27,14 @@ export interface FoundResources {
 /** The libvirt resources in a stack's state file, which may be absent (undefined). */
 export function knownResources(text: string | undefined): KnownResources {
   const resources = latestState(text).resources ?? [];
-  const idsOf = (...kinds: string[]): string[] =>
+  const idsOf = (kind: string): string[] =>
     resources
-      .filter(({ type }) => kinds.some((kind) => type === `libvirt:index/${kind}`))
+      .filter(({ type }) => type === `libvirt:index/${kind}`)
       .flatMap(({ id }) => (id === undefined ? [] : [id]));
   return {
     domains: idsOf("domain:Domain"),
     pools: idsOf("pool:Pool"),
-    // The provider's id of a cloud-init disk is its path and a UUID, with a semicolon between.
-    volumes: idsOf("volume:Volume", "cloudinitDisk:CloudinitDisk").map(
-      (id) => id.split(";")[0] ?? id,
-    ),
+    volumes: idsOf("volume:Volume"),
   };
 }
 

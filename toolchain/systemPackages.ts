@@ -16,7 +16,7 @@ export const systemPackages: Readonly<Record<string, string>> = {
   "libvirt-daemon-system": "the hypervisor's daemon",
   "libvirt-clients": "virsh",
   tini: "collects ended guests at once",
-  genisoimage: "the provider makes cloud-init disks with mkisofs",
+  genisoimage: "makes and reads cloud-init disks",
   xsltproc: "the provider changes domain definitions with it",
   mmdebstrap: "image builds",
   gpgv: "the signatures of what images are downloaded by",

@@ -5,5 +5,5 @@ export const diskNames = {
   /** vdb */
   test: "test.qcow2",
   /** vdc. Under a name that ends in .iso the provider would attach it as a CD-ROM. */
-  cloudInit: "cloud-init.img",
+  cloudInit: "seed.img",
 } as const;

@@ -2,19 +2,9 @@
  * The NoCloud documents of a guest, taken apart for warm images: what customises a guest belongs to
  * the image that is saved, what identifies it is given to each fork.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { execa } from "execa";
 import { parse, stringify } from "yaml";
 import { ExitCode, LabError } from "../config/errors.ts";
 import type { CloudInitDocuments } from "../guest/cloudInit.ts";
-
-const deadlineMs = 20_000;
-const names = {
-  userData: "user-data",
-  metaData: "meta-data",
-  networkConfig: "network-config",
-} as const;
 
 /** What makes a guest this one and no other, as far as its cloud-init disk says. */
 export interface DocumentIdentity {
@@ -68,46 +58,4 @@ export function splitDocuments(
       networkConfig: documents.networkConfig,
     },
   };
-}
-
-/** Reads the documents of a cloud-init disk. @throws LabError when it is none */
-export async function readDocuments(disk: string): Promise<CloudInitDocuments> {
-  const read = async (name: string): Promise<string> => {
-    const run = await execa("isoinfo", ["-R", "-i", disk, "-x", `/${name}`], {
-      stdin: "ignore",
-      timeout: deadlineMs,
-      reject: false,
-      stripFinalNewline: false,
-    });
-    if (run.exitCode === 0 && run.stdout !== "") return run.stdout;
-    throw new LabError(
-      `${disk} can't be read as a cloud-init disk: ${run.stderr || (run.shortMessage ?? "")}`,
-      ExitCode.infrastructureFailed,
-    );
-  };
-  const [userData, metaData, networkConfig] = await Promise.all([
-    read(names.userData),
-    read(names.metaData),
-    read(names.networkConfig),
-  ]);
-  return { userData, metaData, networkConfig };
-}
-
-/** Writes a cloud-init disk; cloud-init finds it by its label. @throws ExecaError */
-export async function writeDisk(
-  documents: CloudInitDocuments,
-  disk: string,
-  work: string,
-): Promise<void> {
-  await mkdir(work, { recursive: true });
-  const files = (Object.keys(names) as (keyof typeof names)[]).map((key) => ({
-    file: join(work, names[key]),
-    text: documents[key],
-  }));
-  for (const { file, text } of files) await writeFile(file, text);
-  const argv = ["-quiet", "-output", disk, "-volid", "cidata", "-joliet", "-rock"];
-  await execa("genisoimage", [...argv, ...files.map(({ file }) => file)], {
-    stdin: "ignore",
-    timeout: deadlineMs,
-  });
 }

@@ -9,13 +9,13 @@ import { execa } from "execa";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { booted } from "../guest/boot.ts";
 import type { CloudInitDocuments } from "../guest/cloudInit.ts";
+import { writeDisk } from "../guest/cloudInitDisk.ts";
 import { ControlSession } from "../guest/controlSession.ts";
 import { forkXml } from "../hypervisor/forkXml.ts";
 import { saveState } from "../hypervisor/savedState.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
-import { writeDisk } from "./documents.ts";
 import { evictWarmImages, removeLeftovers, warmLimit } from "./prune.ts";
 import { buildingPrefix, sealWarmImage, warmFolder, warmPaths } from "./warmImage.ts";
 

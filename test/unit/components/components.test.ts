@@ -1,3 +1,7 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CloudImage } from "../../../components/cloudImage.ts";
@@ -13,6 +17,7 @@ import { StoragePool } from "../../../components/storagePool.ts";
 import { TestDisk } from "../../../components/testDisk.ts";
 import { VirtualMachine } from "../../../components/virtualMachine.ts";
 import { checkText, type CloudImageCheck } from "../../../lab/config/cloudImages.ts";
+import { readDocuments } from "../../../lab/guest/cloudInitDisk.ts";
 import { type Declared, mockEngine, only, valueOf, verbInputOf } from "./mocks.ts";
 
 const COMMAND = "command:local:Command";
@@ -63,7 +68,7 @@ const machineArgs = {
   boot: { kernel: "/cache/vmlinuz", initrd: "/cache/initrd" },
   rootVolumeId: "/pool/root.qcow2",
   testDiskId: "/pool/test.qcow2",
-  cloudInitId: "/pool/cloud-init.img",
+  cloudInitId: "/pool/seed.img",
   source: "/src",
   shareMode: "readonly",
   sshPort: 2222,
@@ -191,23 +196,47 @@ describe("disks", () => {
     expect(inputs).not.toHaveProperty("xml");
   });
 
-  test("CloudInitDisk holds the documents, and is known by its path", async () => {
-    const disk = new CloudInitDisk("cloud-init", {
-      pool: "p",
-      settings: {
-        user: "vexfs",
-        publicKey: "ssh-ed25519 AAAA vexlab",
-        hostname: "vexlab-unit",
-        shareMode: "readonly",
-        files: [],
-      },
+  describe("CloudInitDisk", () => {
+    let folder: string;
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), "vexlab-components-"));
     });
-    expect(await valueOf(disk.volumeId)).not.toContain(";");
-    const { inputs } = only(declared, "libvirt:index/cloudinitDisk:CloudinitDisk");
-    expect(inputs["userData"]).toMatch(/^#cloud-config\n/);
-    expect(inputs["userData"]).toContain("ssh-ed25519 AAAA vexlab");
-    expect(inputs["metaData"]).toContain("instance-id");
-    expect(inputs["name"]).not.toMatch(/\.iso$/);
+    afterEach(() => rm(folder, { recursive: true }));
+
+    const declare = (): CloudInitDisk =>
+      new CloudInitDisk("cloud-init", {
+        pool: "p",
+        folder,
+        settings: {
+          user: "vexfs",
+          publicKey: "ssh-ed25519 AAAA vexlab",
+          hostname: "vexlab-unit",
+          shareMode: "readonly",
+          files: [],
+        },
+      });
+
+    test("is a copy of a disk with the documents", async () => {
+      await valueOf(declare().volumeId);
+      const { inputs } = only(declared, VOLUME);
+      const { userData, metaData } = await readDocuments(fileURLToPath(inputs["source"] as string));
+      expect(userData).toMatch(/^#cloud-config\n/);
+      expect(userData).toContain("ssh-ed25519 AAAA vexlab");
+      expect(metaData).toContain("instance-id");
+      // The provider attaches a volume of that name as a CD-ROM.
+      expect(inputs["name"]).not.toMatch(/\.iso$/);
+    });
+
+    test("makes nothing in a preview, and is the same there", async () => {
+      vi.spyOn(pulumi.runtime, "isDryRun").mockReturnValue(true);
+      await valueOf(declare().volumeId);
+      const planned = only(declared, VOLUME).inputs["source"] as string;
+      expect(await readdir(folder)).toEqual([]);
+      vi.mocked(pulumi.runtime.isDryRun).mockRestore();
+      declared.length = 0;
+      await valueOf(declare().volumeId);
+      expect(only(declared, VOLUME).inputs["source"]).toBe(planned);
+    });
   });
 });
 
@@ -220,7 +249,7 @@ describe("VirtualMachine", () => {
     expect(inputs["disks"]).toEqual([
       { volumeId: "/pool/root.qcow2" },
       { volumeId: "/pool/test.qcow2" },
-      { volumeId: "/pool/cloud-init.img" },
+      { volumeId: "/pool/seed.img" },
     ]);
   });
 

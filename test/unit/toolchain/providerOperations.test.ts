@@ -3,7 +3,7 @@ import { parseEvent, ProviderOperations } from "../../../toolchain/providerOpera
 
 const second = 1000;
 const limit = 10 * second;
-const iso = "libvirt:index/cloudinitDisk:CloudinitDisk";
+const iso = "libvirt:index/volume:Volume";
 const volume = "libvirt:index/volume:Volume";
 const command = "command:local:Command";
 const component = "vexlab:index:RootVolume";

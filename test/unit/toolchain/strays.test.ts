@@ -18,18 +18,18 @@ describe("what Pulumi's state knows", () => {
     expect(knownResources(JSON.stringify({ checkpoint: { latest: null } }))).toEqual(nothing);
   });
 
-  it("is the domains, pools, volumes and cloud-init disks", () => {
+  it("is the domains, pools and volumes", () => {
     const text = state(
       { type: "pulumi:pulumi:Stack" },
       { type: "libvirt:index/domain:Domain", id: "d1" },
       { type: "libvirt:index/pool:Pool", id: "p1" },
       { type: "libvirt:index/volume:Volume", id: "/p/root" },
-      { type: "libvirt:index/cloudinitDisk:CloudinitDisk", id: "/p/cloud-init.img;1234" },
+      { type: "libvirt:index/volume:Volume", id: "/p/test" },
     );
     expect(knownResources(text)).toEqual({
       domains: ["d1"],
       pools: ["p1"],
-      volumes: ["/p/root", "/p/cloud-init.img"],
+      volumes: ["/p/root", "/p/test"],
     });
   });
 });

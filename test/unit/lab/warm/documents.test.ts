@@ -1,10 +1,7 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { cloudInitDocuments } from "../../../../lab/guest/cloudInit.ts";
-import { readDocuments, splitDocuments, writeDisk } from "../../../../lab/warm/documents.ts";
+import { splitDocuments } from "../../../../lab/warm/documents.ts";
 
 const userData = `#cloud-config
 packages: [fio, stress-ng]
@@ -30,12 +27,6 @@ function documentsOf(hostname: string, key: string, theirs = userData) {
     userData: theirs,
   });
 }
-
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "vexlab-documents-"));
-});
-afterEach(() => rm(folder, { recursive: true }));
 
 describe("documents taken apart", () => {
   const documents = documentsOf("vexlab-ci", "AAAACI");
@@ -96,32 +87,5 @@ describe("documents taken apart", () => {
     expect(() => splitDocuments({ ...documents, ...wrong }, "vexfs")).toThrow(
       "the cloud-init disk names no user vexfs, instance or host name",
     );
-  });
-});
-
-describe("a cloud-init disk", () => {
-  const documents = documentsOf("vexlab-ci", "AAAACI");
-
-  it("holds what was written to it, to the byte", async () => {
-    const disk = join(folder, "cloud-init.img");
-    const odd = { ...documents, metaData: "é: 1\n\n\n" };
-    await writeDisk(odd, disk, join(folder, "work"));
-    expect(await readDocuments(disk)).toEqual(odd);
-    expect((await readdir(join(folder, "work"))).sort()).toEqual([
-      ...["meta-data", "network-config", "user-data"],
-    ]);
-  });
-
-  it("is not a file of anything else, nor none", async () => {
-    const disk = join(folder, "disk");
-    await expect(readDocuments(disk)).rejects.toThrow(`${disk} can't be read as a cloud-init disk`);
-    await writeFile(disk, "no disk");
-    await expect(readDocuments(disk)).rejects.toMatchObject({ exitCode: 3 });
-  });
-
-  it("without one of its documents is refused", async () => {
-    const disk = join(folder, "disk");
-    await writeDisk({ ...documents, networkConfig: "" }, disk, join(folder, "work"));
-    await expect(readDocuments(disk)).rejects.toThrow("can't be read as a cloud-init disk");
   });
 });
