@@ -7,13 +7,13 @@
  * make deletes half-written outputs when it is interrupted, but not when it is killed.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import writeFileAtomic from "write-file-atomic";
 import * as z from "zod";
 import type { Manifest } from "../config/manifest.ts";
+import { isRunning } from "../hypervisor/processes.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
 import { declaredArtefacts } from "./artefacts.ts";
@@ -169,7 +169,7 @@ async function pruneTrees(trees: string, current: string): Promise<void> {
   const others: { key: string; used: number }[] = [];
   for (const name of await readdir(trees)) {
     const remover = /^\.discarded-(\d+)-/.exec(name)?.[1];
-    if (remover !== undefined && !existsSync(`/proc/${remover}`)) {
+    if (remover !== undefined && !(await isRunning(Number(remover)))) {
       await rm(join(trees, name), { recursive: true, force: true });
     } else if (/^[0-9a-f]{16}$/.test(name) && name !== current) {
       const status = await stat(join(trees, name)).catch(() => undefined);

@@ -1,9 +1,9 @@
 /** The finished builds of a stack: opening one, forgetting old ones, logs of failed ones. */
 import { copyFile, mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Manifest } from "../config/manifest.ts";
 import type { Places } from "../config/places.ts";
+import { isRunning } from "../hypervisor/processes.ts";
 import { hashFile } from "../image/checksum.ts";
 import { buildResultSchema, type BuildResult } from "./result.ts";
 import { hashSources } from "./sources.ts";
@@ -51,7 +51,7 @@ export async function prune(results: string, current: string): Promise<void> {
     const folder = join(results, name);
     const builder = /^\.building-(\d+)-/.exec(name)?.[1];
     if (builder !== undefined) {
-      if (!existsSync(`/proc/${builder}`)) await rm(folder, { recursive: true, force: true });
+      if (!(await isRunning(Number(builder)))) await rm(folder, { recursive: true, force: true });
     } else if (/^[0-9a-f]{16}$/.test(name) && folder !== current) {
       const status = await stat(folder).catch(() => undefined);
       if (status !== undefined) finished.push({ folder, used: status.mtimeMs });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { daemonFolder, places } from "../config/places.ts";
 import { connectionUri } from "./connection.ts";
 import { startDaemon, stopDaemon } from "./daemon.ts";
+import { isRunning } from "./processes.ts";
 import { domainNames, poolNames } from "./virsh.ts";
 
 /**
@@ -33,7 +34,7 @@ export async function holdDaemon(): Promise<() => Promise<void>> {
 async function holders(): Promise<string[]> {
   const alive: string[] = [];
   for (const pid of await readdir(holdsFolder()).catch(() => [])) {
-    if (existsSync(`/proc/${pid}`)) alive.push(`process ${pid}`);
+    if (await isRunning(Number(pid))) alive.push(`process ${pid}`);
     else await rm(join(holdsFolder(), pid), { force: true });
   }
   return alive;

@@ -8,6 +8,7 @@ import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { parseSize, sizeForm } from "../config/quantity.ts";
+import { isRunning } from "../hypervisor/processes.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
 import {
@@ -142,7 +143,7 @@ export async function removeLeftovers(cache?: string): Promise<void> {
   const parent = warmFolder(cache);
   for (const name of await readdir(parent).catch(() => [])) {
     const pid = /^\.building-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+    if (pid !== undefined && !(await isRunning(Number(pid))))
       await rm(join(parent, name), { recursive: true, force: true });
   }
 }

@@ -134,10 +134,7 @@ export class Checkout {
   /** What a preview would do: each resource's operation by its name, unchanged ones left out. */
   async planned(stack: string, ...words: string[]): Promise<Record<string, string>> {
     const argv = ["preview", "--json", "--stack", stack, ...words];
-    // Seen once: the Terraform provider's client waits for ever for an answer during a refresh, which
-    // is upstream's. A preview changes nothing, so it can be asked again.
-    const first = await this.pulumi(argv, PREVIEW_DEADLINE_MS);
-    const { stdout, all } = first.exitCode === undefined ? await this.pulumi(argv) : first;
+    const { stdout, all } = await this.pulumi(argv, PREVIEW_DEADLINE_MS);
     const start = stdout.indexOf("{");
     if (start === -1) throw new Error(all);
     const { steps } = JSON.parse(stdout.slice(start)) as { steps: { op: string; urn: string }[] };
