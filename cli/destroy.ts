@@ -21,8 +21,9 @@ export function register(program: Command): void {
         const words = ["destroy", "--yes", "--skip-preview"];
         const refreshed = [...words, "--refresh"];
         let outcome = await runOnStack(stack, lock.interrupted ? refreshed : words);
-        const failed = outcome.exitCode === ExitCode.infrastructureFailed && !outcome.killed;
-        if (failed && !lock.interrupted) {
+        const failed = outcome.exitCode === ExitCode.infrastructureFailed;
+        // A provider that hung has had its second run.
+        if (failed && !outcome.killed && !outcome.stalled && !lock.interrupted) {
           // What somebody already removed by hand is no obstacle once Pulumi knows of it.
           stack.progress.line("once more, with a refresh");
           await clearLeft(stack);
