@@ -37,9 +37,10 @@ export function diskFile(folder: string, documents: CloudInitDocuments): string 
 export async function ensureDisk(documents: CloudInitDocuments, file: string): Promise<void> {
   const folder = dirname(file);
   if (!existsSync(file)) {
+    let work: string | undefined;
     try {
       await mkdir(folder, { recursive: true });
-      const work = await mkdtemp(join(folder, `${prefix}unfinished-`));
+      work = await mkdtemp(join(folder, `${prefix}unfinished-`));
       const disk = join(work, "disk.iso");
       await writeDisk(documents, disk, join(work, "documents"));
       const handle = await open(disk, "r+");
@@ -47,8 +48,11 @@ export async function ensureDisk(documents: CloudInitDocuments, file: string): P
       await rename(disk, file);
     } catch (error) {
       throw await cannotWrite(file, error);
+    } finally {
+      if (work !== undefined) await rm(work, { recursive: true, force: true });
     }
   }
+  // Also what a killed run has left.
   for (const entry of await readdir(folder))
     if (entry.startsWith(prefix) && entry !== basename(file))
       await rm(join(folder, entry), { recursive: true, force: true });

@@ -1,8 +1,7 @@
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   diskFile,
   ensureDisk,
@@ -21,7 +20,10 @@ let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "vexlab-disk-"));
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  return rm(folder, { recursive: true });
+});
 
 describe("a cloud-init disk", () => {
   it("holds what was written to it, to the byte", async () => {
@@ -79,10 +81,16 @@ describe("the disk of a stack", () => {
     expect((await readdir(folder)).sort()).toEqual([basename(file), "known_hosts"]);
   });
 
-  it("that can't be made is told with its name, and leaves no file under it", async () => {
-    const file = diskFile(join(folder, "file", "stack"), documents);
+  it("that can't be made is told with its name, and nothing of it is left", async () => {
+    const file = diskFile(folder, documents);
+    vi.stubEnv("PATH", folder);
+    await expect(ensureDisk(documents, file)).rejects.toThrow(
+      new RegExp(`^${file} can't be written: .*genisoimage`, "s"),
+    );
+    vi.unstubAllEnvs();
+    expect(await readdir(folder)).toEqual([]);
     await writeFile(join(folder, "file"), "");
-    await expect(ensureDisk(documents, file)).rejects.toThrow(`${file} can't be written: `);
-    expect(existsSync(file)).toBe(false);
+    const below = diskFile(join(folder, "file", "stack"), documents);
+    await expect(ensureDisk(documents, below)).rejects.toThrow(`${below} can't be written: `);
   });
 });
