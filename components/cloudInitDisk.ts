@@ -21,7 +21,7 @@ export class CloudInitDisk extends pulumi.ComponentResource {
   constructor(name: string, args: CloudInitDiskArgs, opts?: pulumi.ComponentResourceOptions) {
     super("vexlab:index:CloudInitDisk", name, {}, opts);
     const source = pulumi.all([args.settings, args.folder]).apply(async ([settings, folder]) => {
-      const documents = cloudInitDocuments(settings as CloudInitSettings);
+      const documents = cloudInitDocuments(settings);
       const file = diskFile(folder, documents);
       // What the provider is about to copy. Not by a verb: each is a twentieth of a start from a warm
       // image, and here a file that somebody removed is made again.
