@@ -23,7 +23,7 @@ export const eventLogAllowed = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 const limitVariable = "VEXLAB_PROVIDER_SECONDS";
 /**
  * Operations take less than a second where nothing else runs. But where KVM is there and broken, the
- * system's libvirtd asks QEMU again for each domain what it can do: one and a half minutes were seen.
+ * system's libvirtd asks QEMU again for each domain what it can do: more than a minute was seen.
  */
 const defaultSeconds = 300;
 const lookMs = 500;

@@ -7,11 +7,12 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 import { cannotWrite } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
+import { writeThrough } from "../report/wholeFile.ts";
 import type { CloudInitDocuments } from "./cloudInit.ts";
 
 const deadlineMs = 20_000;
@@ -43,8 +44,7 @@ export async function ensureDisk(documents: CloudInitDocuments, file: string): P
       work = await mkdtemp(join(folder, `${prefix}unfinished-`));
       const disk = join(work, "disk.iso");
       await writeDisk(documents, disk, join(work, "documents"));
-      const handle = await open(disk, "r+");
-      await handle.sync().finally(() => handle.close());
+      await writeThrough(disk);
       await rename(disk, file);
     } catch (error) {
       throw await cannotWrite(file, error);

@@ -3,11 +3,12 @@
  * that a debugger knows them. The guest stands still meanwhile. QEMU is asked by libvirt's own dump: one
  * that it has not begun itself makes libvirtd 9.0 crash when QEMU reports its end.
  */
-import { chmod, open, rename, rm, stat } from "node:fs/promises";
+import { chmod, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { execa } from "execa";
 import { freeBytes } from "../config/diskSpace.ts";
 import { ExitCode, LabError } from "../config/errors.ts";
+import { writeThrough } from "../report/wholeFile.ts";
 import { monitor } from "./monitor.ts";
 import { addVirtualAddresses } from "./virtualCore.ts";
 
@@ -35,9 +36,7 @@ export async function dumpMemory(
     await chmod(partial, 0o600);
     await withVirtualAddresses(partial);
     await digHoles(partial, until, signal);
-    const handle = await open(partial);
-    await handle.sync();
-    await handle.close();
+    await writeThrough(partial);
     await rename(partial, file);
   } finally {
     await rm(partial, { force: true });

@@ -3,7 +3,7 @@
  * nobody's identity, saved when cloud-init has finished, and thrown away.
  */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { ExitCode, LabError } from "../config/errors.ts";
@@ -16,6 +16,7 @@ import { saveState } from "../hypervisor/savedState.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
 import type { Progress } from "../report/progress.ts";
+import { writeThrough } from "../report/wholeFile.ts";
 import { evictWarmImages, removeLeftovers, warmLimit } from "./prune.ts";
 import { buildingPrefix, sealWarmImage, warmFolder, warmPaths } from "./warmImage.ts";
 
@@ -203,14 +204,5 @@ async function settle(socket: string, user: string, signal?: AbortSignal): Promi
     return session.kernelRelease;
   } finally {
     session.close();
-  }
-}
-
-async function writeThrough(file: string): Promise<void> {
-  const handle = await open(file, "r+");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
