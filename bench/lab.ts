@@ -6,6 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { chooseAccelerator } from "../lab/hypervisor/accelerator.ts";
+import { diskNames } from "../lab/hypervisor/diskNames.ts";
 import { places } from "../lab/config/places.ts";
 import { builtImage, openImage, type BuiltImage } from "../lab/image/image.ts";
 import { Checkout, expectExit, type Ended } from "../test/e2e/support/checkout.ts";
@@ -63,7 +64,9 @@ export class Lab {
     await execa("cp", ["-a", checkout.path(".vexlab/builds"), checkout.path("builds-kept")]);
     return {
       image: builtImage(await openImage(imageId)),
-      cloudInit: await readFile(checkout.path(`.vexlab/stacks/${stack}/pool/cloud-init.img`)),
+      cloudInit: await readFile(
+        checkout.path(`.vexlab/stacks/${stack}/pool/${diskNames.cloudInit}`),
+      ),
       key: await checkout.read(`.vexlab/stacks/${stack}/id_ed25519`),
     };
   }

@@ -143,10 +143,12 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
       consoleFile,
     };
     const bootMs = input.deadlineSeconds * 1000;
-    if (input.warm === "auto")
-      await cancellable((signal) =>
+    const started =
+      input.warm === "auto" &&
+      (await cancellable((signal) =>
         warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, signal),
-      );
+      ));
+    const hasBooted = started && "warm" in started;
     const result = await waitForGuest(
       {
         stackFolder: folder,
@@ -158,7 +160,7 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
           knownHostsFile: input.knownHostsFile ?? join(folder, "known_hosts"),
         },
         ...domain,
-        deadlineMs: bootMs * (await bootPatience(domain)),
+        deadlineMs: bootMs * (hasBooted ? 1 : await bootPatience(domain)),
       },
       progress,
     );

@@ -1,7 +1,7 @@
 import * as libvirt from "@pulumi/libvirt";
 import * as pulumi from "@pulumi/pulumi";
 import { connectionUri } from "../lab/hypervisor/connection.ts";
-import { runVerb } from "./verb.ts";
+import { declareVerb } from "./verb.ts";
 
 export interface HypervisorArgs {
   /** `vexlab:libvirtUri` as configured. */
@@ -16,19 +16,13 @@ export class Hypervisor extends pulumi.ComponentResource {
 
   constructor(name: string, args: HypervisorArgs, opts?: pulumi.ComponentResourceOptions) {
     super("vexlab:index:Hypervisor", name, {}, opts);
-    // Stopped after everything else of the stack is gone.
-    this.daemon = runVerb(
+    // Stopped after everything else of the stack is gone. The plan has started it already
+    // (lab/stackPlan.ts), since the provider dials it at a preview, too.
+    this.daemon = declareVerb(
       `${name}-daemon`,
-      {
-        noun: "daemon",
-        create: "start",
-        delete: "stop",
-        input: { libvirtUri: args.libvirtUri },
-      },
+      { noun: "daemon", delete: "stop", input: { libvirtUri: args.libvirtUri } },
       { parent: this },
-    ).resource;
-    // The plan has started the daemon already (lab/stackPlan.ts): the provider's programs, which take
-    // half a second to start, do so beside the first verbs.
+    );
     this.provider = new libvirt.Provider(
       `${name}-provider`,
       { uri: connectionUri(args.libvirtUri) },

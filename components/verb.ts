@@ -11,8 +11,8 @@ import * as pulumi from "@pulumi/pulumi";
 export interface VerbArgs {
   /** The noun that the verbs belong to, such as `key`. */
   noun: string;
-  /** The verb that makes the resource, such as `create`. */
-  create: string;
+  /** The verb that makes the resource, such as `create`; none where only its end is to be seen to. */
+  create?: string;
   /** The verb that undoes it when the resource is deleted, run with the same input. */
   delete?: string;
   /** What both get as JSON in `VEXLAB_INPUT`. */
@@ -42,17 +42,17 @@ export function childOf(
   return opts?.dependsOn === undefined ? { parent } : { parent, dependsOn: opts.dependsOn };
 }
 
-/** Declares the command resource of a verb. */
-export function runVerb<Result>(
+/** Declares the command resource of a verb whose result nobody wants. */
+export function declareVerb(
   name: string,
   args: VerbArgs,
   opts: pulumi.CustomResourceOptions,
-): VerbRun<Result> {
-  const resource = new command.local.Command(
+): command.local.Command {
+  return new command.local.Command(
     name,
     {
       interpreter: [PROGRAM, args.noun],
-      create: args.create,
+      ...(args.create === undefined ? {} : { create: args.create }),
       ...(args.delete === undefined ? {} : { delete: args.delete }),
       environment: { VEXLAB_INPUT: pulumi.jsonStringify(args.input) },
       addPreviousOutputInEnv: false,
@@ -61,5 +61,14 @@ export function runVerb<Result>(
     },
     opts,
   );
+}
+
+/** Declares the command resource of a verb. */
+export function runVerb<Result>(
+  name: string,
+  args: VerbArgs & { create: string },
+  opts: pulumi.CustomResourceOptions,
+): VerbRun<Result> {
+  const resource = declareVerb(name, args, opts);
   return { resource, result: resource.stdout.apply((text) => JSON.parse(text) as Result) };
 }

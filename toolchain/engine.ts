@@ -51,10 +51,16 @@ export function engineOf(
   };
 }
 
+/**
+ * Go's, of which Pulumi and most plugins are made: programs that live for seconds need not collect
+ * their garbage, up to this much memory (Go's package runtime, "Environment Variables").
+ */
+const collection = { GOGC: "off", GOMEMLIMIT: "512MiB" };
+
 /** An environment in which Pulumi is vexlab's. */
 export function environmentOf(engine: Engine, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(base).filter(([name]) => !engine.removed.includes(name));
-  return { ...Object.fromEntries(kept), ...engine.variables };
+  return { ...collection, ...Object.fromEntries(kept), ...engine.variables };
 }
 
 /** Makes the state folder and, the first time, the passphrase. Nobody else may read them. */

@@ -9,8 +9,9 @@ import { createRequire, Module } from "node:module";
  * look for a property of it. Where it isn't installed, nothing changes.
  * @param {string} by the file of a module that requires it; it decides which copy that is
  * @param {string} name of the package; one whose export is an object, not a function
+ * @param {Record<string, unknown>} known properties that are answered without loading it
  */
-export function loadLazily(by, name) {
+export function loadLazily(by, name, known = {}) {
   const require = createRequire(by);
   let file;
   try {
@@ -27,14 +28,16 @@ export function loadLazily(by, name) {
     }
     return loaded;
   };
+  // The first is said of a namespace: else TypeScript's `import * as` would copy its properties, and so
+  // load it.
+  const answers = { __proto__: null, __esModule: true, ...known };
   const standIn = new Module(file);
   standIn.filename = file;
   standIn.loaded = true;
   standIn.exports = new Proxy(
     {},
     {
-      // Said of a namespace: else TypeScript's `import * as` would copy its properties, and so load it.
-      get: (_, key) => (key === "__esModule" ? true : Reflect.get(real(), key)),
+      get: (_, key) => Reflect.get(key in answers ? answers : real(), key),
       has: (_, key) => Reflect.has(real(), key),
       ownKeys: () => Reflect.ownKeys(real()),
       getOwnPropertyDescriptor: (_, key) => {

@@ -8,10 +8,14 @@ import { createHash } from "node:crypto";
 import { readdir, readlink, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, normalize } from "node:path/posix";
 import ignore from "ignore";
+import pLimit from "p-limit";
 import { ConfigurationError, type Fault } from "../config/errors.ts";
 import { manifestName, type Manifest } from "../config/manifest.ts";
 import { declaredArtefacts } from "./artefacts.ts";
 import { hashFile } from "../image/checksum.ts";
+
+/** Files that are read at the same time. */
+const atOnce = 8;
 
 /** A file or symbolic link; folders exist through what they hold. */
 export interface Source {
@@ -112,13 +116,17 @@ export async function listSources(folder: string, manifest: Manifest): Promise<S
 
 /** sha256 (hex) over the sources' paths, executable bits, link targets and contents. */
 export async function hashSources(folder: string, manifest: Manifest): Promise<string> {
+  const sources = await listSources(folder, manifest);
+  const slot = pLimit(atOnce);
+  const contents = await Promise.all(
+    sources.map(({ path, target }) => target ?? slot(() => hashFile(join(folder, path)))),
+  );
   const hash = createHash("sha256");
-  for (const { path, executable, target } of await listSources(folder, manifest)) {
+  sources.forEach(({ path, executable, target }, index) => {
     const kind = target === undefined ? (executable ? "program" : "file") : "link";
-    const content = target ?? (await hashFile(join(folder, path)));
     // No path and no target can hold a zero byte, so no two trees give the same text.
-    hash.update(`${kind}\0${path}\0${content}\0`);
-  }
+    hash.update(`${kind}\0${path}\0${contents[index] ?? ""}\0`);
+  });
   return hash.digest("hex");
 }
 

@@ -48,6 +48,8 @@ export interface DefinitionFacts {
   readonly memoryBytes: number;
   readonly sshPort?: number;
   readonly gdbPort?: number;
+  /** Whether the guest has the channel that forks are spoken to by. */
+  readonly hasControlChannel: boolean;
 }
 
 const forwardPattern = /,hostfwd=tcp:127\.0\.0\.1:(\d+)-:22/;
@@ -62,10 +64,7 @@ const unitBytes: Readonly<Record<string, number>> = {
 /** Reads a definition. @throws Error when it is not a domain's. */
 export function readDefinition(definition: string): DefinitionFacts {
   const root = create(definition).root();
-  const memory = required(root, "memory");
-  const unit = attribute(memory, "unit") ?? "KiB";
-  const bytes = Number(textOf(memory)) * (unitBytes[unit] ?? Number.NaN);
-  if (!Number.isSafeInteger(bytes)) throw new Error(`the domain's memory is in ${unit}`);
+  const devices = required(root, "devices");
   const words = qemuWords(root);
   const sshPort = words.map((word) => forwardPattern.exec(word)?.[1]).find(Boolean);
   const gdb = words[words.indexOf("-gdb") + 1];
@@ -74,17 +73,18 @@ export function readDefinition(definition: string): DefinitionFacts {
     name: textOf(required(root, "name")),
     uuid: textOf(required(root, "uuid")),
     imageFolder: imageFolderOf(root),
-    emulator: textOf(required(required(root, "devices"), "emulator")),
-    memoryBytes: bytes,
+    emulator: textOf(required(devices, "emulator")),
+    memoryBytes: memoryBytesOf(root),
     ...(sshPort === undefined ? {} : { sshPort: Number(sshPort) }),
     ...(gdbPort === undefined ? {} : { gdbPort: Number(gdbPort) }),
+    hasControlChannel: all(devices, "channel").length > 0,
   };
 }
 
 /** The definition as a domain of a warm image. */
 export function forkXml(definition: string, fork: ForkDefinition): string {
-  const { memoryBytes } = readDefinition(definition);
   const root = create(definition).root();
+  const memoryBytes = memoryBytesOf(root);
   required(root, "name").node.textContent = fork.name;
   const uuid = required(root, "uuid");
   if (fork.uuid === undefined) uuid.remove();
@@ -135,9 +135,12 @@ export function topologyOf(definition: string): string {
   return root.end({ prettyPrint: true, headless: true });
 }
 
-/** Whether the guest of a definition has the channel that forks are spoken to by. */
-export function hasControlChannel(definition: string): boolean {
-  return all(required(create(definition).root(), "devices"), "channel").length > 0;
+function memoryBytesOf(root: Builder): number {
+  const memory = required(root, "memory");
+  const unit = attribute(memory, "unit") ?? "KiB";
+  const bytes = Number(textOf(memory)) * (unitBytes[unit] ?? Number.NaN);
+  if (!Number.isSafeInteger(bytes)) throw new Error(`the domain's memory is in ${unit}`);
+  return bytes;
 }
 
 function placeDisk(disk: Builder, disks: Readonly<Record<string, string>>): void {

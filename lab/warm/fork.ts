@@ -11,6 +11,7 @@ import { makeKeyPair } from "../guest/ed25519.ts";
 import { forkXml, type ForkDefinition } from "../hypervisor/forkXml.ts";
 import { namingHolder } from "../hypervisor/portHolder.ts";
 import { loadState } from "../hypervisor/savedState.ts";
+import { powerOff } from "../hypervisor/powerOff.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import type { WarmImage } from "./warmImage.ts";
 
@@ -54,7 +55,7 @@ export async function startFork(request: ForkRequest): Promise<void> {
   try {
     await loadState(libvirtUri, fork.name, warm.state, sockets);
   } catch (error) {
-    await virsh(libvirtUri, ["destroy", fork.name]).catch(() => undefined);
+    await powerOff(libvirtUri, fork.name);
     throw error;
   }
 }

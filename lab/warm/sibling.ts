@@ -11,6 +11,7 @@ import { share } from "../guest/cloudInit.ts";
 import type { ControlSession } from "../guest/controlSession.ts";
 import { GuestError } from "../guest/guestError.ts";
 import { ensureDaemonOf } from "../hypervisor/daemonUse.ts";
+import { powerOff } from "../hypervisor/powerOff.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { isRunning } from "../hypervisor/processes.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
@@ -58,7 +59,7 @@ export async function forkBase(
   const described = await describeStack(stackGuest);
   const { stackFolder, libvirtUri } = stackGuest;
   // Of runs that were killed.
-  await removeSiblings({ stackFolder, libvirtUri, name: described.name });
+  await removeSiblings({ stackFolder, libvirtUri, name: described.facts.name });
   const options = { replacesDisks: false, signal };
   const warm = await ensureWarmImage(stackGuest, described, progress, options);
   await mkdir(builds, { recursive: true });
@@ -81,7 +82,8 @@ export type Guest = Pick<ControlSession, "run" | "uploadFolder">;
 export async function startSibling(base: ForkBase, signal?: AbortSignal): Promise<Sibling> {
   const { stackGuest, described, warm, builds } = base;
   const { libvirtUri, user, stackFolder } = stackGuest;
-  const { definition, name, identity } = described;
+  const { definition, identity } = described;
+  const { name } = described.facts;
   const own = `${process.pid}-${++count}`;
   const domain = `${name}${infix}${own}`;
   const folder = join(forksFolder(stackFolder), own);
@@ -95,8 +97,7 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
   const remove = async (): Promise<void> => {
     // A guest runs on without libvirt's daemon, which may have been killed or is being restarted.
     await ensureDaemonOf(libvirtUri).catch(() => undefined);
-    // Fails when it has ended by itself.
-    await virsh(libvirtUri, ["destroy", domain]).catch(() => undefined);
+    await powerOff(libvirtUri, domain);
     await rm(folder, { recursive: true, force: true });
     await rm(socket, { force: true });
   };
@@ -192,7 +193,7 @@ export async function removeSiblings(
   const removed: string[] = [];
   for (const domain of domains) {
     if (!(await left(domain.slice(prefix.length)))) continue;
-    await virsh(guest.libvirtUri, ["destroy", domain]).catch(() => undefined);
+    await powerOff(guest.libvirtUri, domain);
     await rm(controlSocket(domain), { force: true });
     removed.push(domain);
   }

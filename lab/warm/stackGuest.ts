@@ -14,7 +14,8 @@ import { startDomain } from "../guest/power.ts";
 import { parseHostKey, pinHostKeys } from "../guest/knownHosts.ts";
 import { forgetHostKey, writeGuestRecord } from "../guest/record.ts";
 import { diskNames } from "../hypervisor/diskNames.ts";
-import { hasControlChannel, readDefinition, topologyOf } from "../hypervisor/forkXml.ts";
+import { readDefinition, topologyOf, type DefinitionFacts } from "../hypervisor/forkXml.ts";
+import { powerOff } from "../hypervisor/powerOff.ts";
 import { virsh } from "../hypervisor/virsh.ts";
 import { openImage, type Image } from "../image/image.ts";
 import { patienceFor, sanitizersOf } from "../kernel/sanitizers.ts";
@@ -48,10 +49,14 @@ export interface StackGuest {
 /** How a guest was started: from a warm image, or cold and why. */
 export type StartOutcome = { readonly warm: WarmImage } | { readonly cold: string };
 
-/** What a warm image for a stack is made from and looked up by. */
-export interface StackDefinition {
+/** The domain that Pulumi defined: its XML, and what that says. */
+interface Defined {
   readonly definition: string;
-  readonly name: string;
+  readonly facts: DefinitionFacts;
+}
+
+/** What a warm image for a stack is made from and looked up by. */
+export interface StackDefinition extends Defined {
   readonly key: string;
   readonly parts: WarmKeyParts;
   readonly imageDisk: string;
@@ -61,19 +66,26 @@ export interface StackDefinition {
 const lockSeconds = 15 * 60;
 const diskMs = 20_000;
 
+async function readDefined({
+  libvirtUri,
+  domain,
+}: Pick<StackGuest, "libvirtUri" | "domain">): Promise<Defined> {
+  const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
+  return { definition, facts: readDefinition(definition) };
+}
+
 /**
  * Reads what Pulumi made of the stack.
  * @throws LabError when its domain can't be saved or resumed, with the reason
  */
-export async function describeStack(guest: StackGuest): Promise<StackDefinition> {
-  const { libvirtUri, domain, stackFolder, user } = guest;
-  const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
-  if (!hasControlChannel(definition))
-    throw new LabError(
-      "the domain has no channel to vexlab's agent",
-      ExitCode.infrastructureFailed,
-    );
-  const { imageFolder: image, emulator, name } = readDefinition(definition);
+export async function describeStack(
+  guest: StackGuest,
+  defined?: Defined,
+): Promise<StackDefinition> {
+  const { libvirtUri, stackFolder, user } = guest;
+  const { definition, facts } = defined ?? (await readDefined(guest));
+  refuseWithoutChannel(facts);
+  const { imageFolder: image, emulator } = facts;
   const disk = (file: string): string => join(stackFolder, "pool", file);
   const [documents, rootBytes, testBytes, version, changed, libvirt] = await Promise.all([
     readDocuments(disk(diskNames.cloudInit)),
@@ -96,19 +108,23 @@ export async function describeStack(guest: StackGuest): Promise<StackDefinition>
   };
   const key = warmKey(parts);
   const imageDisk = join(image, diskNames.root);
-  return { definition, name, key, parts, imageDisk, identity };
+  return { definition, facts, key, parts, imageDisk, identity };
+}
+
+function refuseWithoutChannel({ hasControlChannel }: DefinitionFacts): void {
+  if (hasControlChannel) return;
+  throw new LabError("the domain has no channel to vexlab's agent", ExitCode.infrastructureFailed);
 }
 
 /**
  * The image that the domain of a stack boots, checked; whether it can be saved or not.
  * @throws DamagedImage
  */
-export async function imageOf({
-  libvirtUri,
-  domain,
-}: Pick<StackGuest, "libvirtUri" | "domain">): Promise<Image> {
-  const definition = await virsh(libvirtUri, ["dumpxml", "--inactive", domain]);
-  const folder = readDefinition(definition).imageFolder;
+export async function imageOf(guest: Pick<StackGuest, "libvirtUri" | "domain">): Promise<Image> {
+  return imageIn((await readDefined(guest)).facts);
+}
+
+function imageIn({ imageFolder: folder }: DefinitionFacts): Promise<Image> {
   // In the cache that the stack was made with.
   return openImage(basename(folder), dirname(dirname(folder)));
 }
@@ -206,18 +222,20 @@ export async function warmStart(
   progress: Progress,
   signal?: AbortSignal,
 ): Promise<StartOutcome> {
-  const describing = describeStack(guest);
+  const defined = await readDefined(guest);
+  const { facts } = defined;
+  const describing = describeStack(guest, defined);
   describing.catch(() => undefined);
-  await imageOf(guest);
-  let touched = false;
+  await imageIn(facts);
   let described: StackDefinition | undefined;
   try {
     // A guest that can't be saved is not disturbed: it may be in the middle of its first boot.
+    refuseWithoutChannel(facts);
+    // Its end takes a while. The new disks may come before it, since it keeps the files that it has open.
+    const ending = powerOff(guest.libvirtUri, facts.name);
     described = await describing;
-    touched = true;
-    // The new disks may come before the end of the guest, which keeps the files that it has open.
-    const [found] = await Promise.all([disksOfWarmImage(guest, described), powerOff(guest)]);
-    let warm = found;
+    let warm = await disksOfWarmImage(guest, described);
+    await ending;
     if (warm === undefined) {
       // The processors and the memory of the guest are needed for booting the one that is saved.
       const options = { replacesDisks: true, signal };
@@ -230,10 +248,8 @@ export async function warmStart(
     if (signal?.aborted || !(error instanceof Error)) throw error;
     const reason = error.message.split("\n")[0] ?? error.message;
     progress.line(`no warm start: ${reason}; booting cold`);
-    if (touched && described) {
-      await powerOff(guest);
-      await freshDisks(guest, described);
-    }
+    if (facts.hasControlChannel) await powerOff(guest.libvirtUri, facts.name);
+    if (described) await freshDisks(guest, described);
     await startDomain(guest.libvirtUri, guest.domain);
     return { cold: reason };
   }
@@ -268,10 +284,10 @@ async function startFrom(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { stackFolder, consoleFile, libvirtUri, user } = guest;
-  const { definition, name, identity } = described;
+  const { definition, facts, identity } = described;
+  const { name, uuid, sshPort, gdbPort } = facts;
   const step = progress.step("start from the warm image");
   try {
-    const { uuid, sshPort, gdbPort } = readDefinition(definition);
     const socket = controlSocket(name);
     await startFork({
       definition,
@@ -308,11 +324,6 @@ async function pin(guest: StackGuest, hostKey: string, sshPort = 0): Promise<voi
   await pinHostKeys(join(stackFolder, "known_hosts"), sshPort, [key]);
   const text = `${key.type} ${key.base64}`;
   await writeGuestRecord(stackFolder, { domain, libvirtUri, sshPort, user, hostKey: text });
-}
-
-async function powerOff({ libvirtUri, domain }: StackGuest): Promise<void> {
-  // Fails when it doesn't run.
-  await virsh(libvirtUri, ["destroy", domain]).catch(() => undefined);
 }
 
 /** Disks as Pulumi made them: nothing of a former guest, and nothing of a warm image. */

@@ -53,19 +53,21 @@ class Renewal:
 
     def run(self):
         wanted = self.wanted
-        # It takes longest, so it runs beside the other steps.
-        mount = self.attempt("mount the share", self.begin_mount) if wanted.get("mount") else None
         if self.is_guest:
             self.attempt("set the clock", lambda: time.clock_settime(time.CLOCK_REALTIME, wanted["time"]))
+            # Before sshd starts anew, since that seeds itself from it.
             self.attempt("seed the kernel's random pool", self.seed_pool)
+        self.attempt("replace the SSH host key", self.replace_host_key)
+        # These two take longest, so they run beside the other steps. Where nobody comes in by SSH the
+        # first can wait: see `later`.
+        waits = wanted.get("sshd")
+        sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
+        mount = self.attempt("mount the share", self.begin_mount) if wanted.get("mount") else None
+        if self.is_guest:
             self.attempt("drop the cloud-init disk's buffers", self.drop_buffers)
         self.attempt("write the random seed", self.write_seed)
         self.attempt("set the host name", self.set_hostname)
         self.attempt("write the machine id", self.write_machine_id)
-        self.attempt("replace the SSH host key", self.replace_host_key)
-        # Where nobody comes in by SSH it can wait: see `later`.
-        waits = wanted.get("sshd")
-        sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
         self.attempt("replace the authorized key", self.replace_authorized_key)
         self.attempt("rename cloud-init's instance", self.rename_instance)
         if waits:

@@ -161,7 +161,8 @@ describe("Hypervisor", () => {
     );
     await valueOf(daemon.urn);
     const command = only(declared, COMMAND);
-    expect(command.inputs).toMatchObject({ create: "start", delete: "stop" });
+    expect(command.inputs).toMatchObject({ delete: "stop" });
+    expect(command.inputs).not.toHaveProperty("create");
   });
 
   test("takes other URIs as they are", async () => {

@@ -170,9 +170,9 @@ test("each step that fails is a sentence, and the others are done", async () => 
   await rm(join(root, "var/lib/cloud/data/instance-id"));
   const problems = await renew({ machineId: "short" });
   expect(problems).toEqual([
-    "can't write the machine id: 'short' is not 32 hexadecimal digits",
     expect.stringMatching(/^can't replace the SSH host key: .*No such file/),
     expect.stringMatching(/^can't make sshd take its key: systemctl try-restart .*status 256/),
+    "can't write the machine id: 'short' is not 32 hexadecimal digits",
     "can't rename cloud-init's instance: cloud-init has not named an instance yet",
     "can't mount the share: mount /mnt/vexfs-src: mount: no such tag",
   ]);

@@ -48,3 +48,10 @@ it("changes nothing where the package is not installed or loaded already", async
     console.log("again"); console.log(require("slow").answer);`;
   expect(await printed(again, "none")).toEqual(["loaded", "again", "42"]);
 });
+
+it("answers what is known of it without loading it", async () => {
+  const by = JSON.stringify(join(folder, "by.js"));
+  const program = `loadLazily(${by}, "slow", { ready: () => "at once" }); const slow = require("slow");
+    console.log(slow.ready()); console.log(slow.toString === undefined, slow.answer);`;
+  expect(await printed(program, "none")).toEqual(["at once", "loaded", "false 42"]);
+});

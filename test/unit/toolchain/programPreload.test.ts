@@ -55,6 +55,26 @@ it("leaves unloaded what Pulumi needs for functions that run in a cloud", async 
   expect(stdout.split("\n")).toEqual(["0", "function true", "true"]);
 }, 30_000);
 
+it("leaves unloaded what Pulumi needs for tracing, until something is traced", async () => {
+  const { stdout } = await execa(process.execPath, [
+    "--import=./toolchain/programPreload.js",
+    "--input-type=module",
+    "--eval",
+    `import { createRequire } from "node:module";
+     const require = createRequire(process.cwd() + "/index.ts");
+     const loaded = () => Object.keys(require.cache).some((file) => /(sdk-trace-node|v8Hooks)/.test(file)
+       && require.cache[file].children.length > 0);
+     const hooks = require("@pulumi/pulumi/runtime/closure/v8Hooks");
+     await hooks.isInitializedAsync();
+     const tracing = require("@pulumi/pulumi/cmd/run/tracing");
+     console.log(loaded());
+     tracing.start("http://127.0.0.1:1/api/v2/spans");
+     console.log(typeof tracing.newSpan("a span").spanContext().traceId, loaded());
+     process.exit();`,
+  ]);
+  expect(stdout.split("\n")).toEqual(["false", "string true"]);
+}, 30_000);
+
 describe("the program's file", () => {
   let checkout: string;
   const bundle = (): string => join(checkout, ".vexlab/program/pulumi.mjs");

@@ -4,7 +4,6 @@ import { describe, expect, it, test } from "vitest";
 import { create } from "xmlbuilder2";
 import {
   forkXml,
-  hasControlChannel,
   readDefinition,
   topologyOf,
   type ForkDefinition,
@@ -219,12 +218,14 @@ describe("reading a definition", () => {
       uuid: own.uuid,
       imageFolder: "/cache/images/debian-12-0123456789ab",
       emulator: "/usr/bin/qemu-system-x86_64",
+      hasControlChannel: true,
       memoryBytes: 2 ** 31,
       sshPort: 2225,
       gdbPort: 1234,
     });
-    expect(hasControlChannel(definition)).toBe(true);
-    expect(hasControlChannel(changed(/<channel[\s\S]*<\/channel>/, ""))).toBe(false);
+    expect(readDefinition(definition).hasControlChannel).toBe(true);
+    const without = changed(/<channel[\s\S]*<\/channel>/, "");
+    expect(readDefinition(without).hasControlChannel).toBe(false);
   });
 
   it("finds the image of a guest that boots by its own boot loader", () => {
