@@ -9,21 +9,17 @@ import { GuestReady } from "./components/guestReady.ts";
 import { Hypervisor } from "./components/hypervisor.ts";
 import { ModuleBuild } from "./components/moduleBuild.ts";
 import { ModuleTest } from "./components/moduleTest.ts";
+import { endProgram } from "./components/programError.ts";
 import { RootVolume } from "./components/rootVolume.ts";
 import { SshKey } from "./components/sshKey.ts";
 import { StackFolder } from "./components/stackFolder.ts";
 import { StoragePool } from "./components/storagePool.ts";
 import { TestDisk } from "./components/testDisk.ts";
 import { VirtualMachine } from "./components/virtualMachine.ts";
-import { LabError } from "./lab/config/errors.ts";
-import { leaveFault } from "./lab/config/programFault.ts";
 import { planStack } from "./lab/stackPlan.ts";
 
 const stack = pulumi.getStack();
-const plan = await planStack(stack, pulumi.runtime.allConfig()).catch((error: unknown) => {
-  leaveFault(error);
-  throw error instanceof LabError ? new pulumi.RunError(error.message) : error;
-});
+const plan = await planStack(stack, pulumi.runtime.allConfig()).catch(endProgram);
 const { config, domainName, consoleFile, user } = plan;
 
 const hypervisor = new Hypervisor("hypervisor", { libvirtUri: config.libvirtUri });

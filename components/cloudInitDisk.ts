@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { diskNames } from "../lab/hypervisor/diskNames.ts";
 import { type CloudInitSettings, cloudInitDocuments } from "../lab/guest/cloudInit.ts";
 import { diskFile, ensureDisk } from "../lab/guest/cloudInitDisk.ts";
+import { endProgram } from "./programError.ts";
 
 export interface CloudInitDiskArgs {
   /** The pool to make it in. */
@@ -25,7 +26,7 @@ export class CloudInitDisk extends pulumi.ComponentResource {
       const file = diskFile(folder, documents);
       // What the provider is about to copy. Not by a verb: each is a twentieth of a start from a warm
       // image, and here a file that somebody removed is made again.
-      if (!pulumi.runtime.isDryRun()) await ensureDisk(documents, file);
+      if (!pulumi.runtime.isDryRun()) await ensureDisk(documents, file).catch(endProgram);
       return pathToFileURL(file).href;
     });
     const volume = new libvirt.Volume(

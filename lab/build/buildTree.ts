@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import writeFileAtomic from "write-file-atomic";
 import * as z from "zod";
+import { ExitCode, LabError } from "../config/errors.ts";
 import type { Manifest } from "../config/manifest.ts";
 import { isRunning } from "../hypervisor/processes.ts";
 import { LockBusy, takeLock } from "../image/lock.ts";
@@ -121,10 +122,23 @@ export class BuildTree {
     return "clean";
   }
 
-  /** Records that every file in the tree is whole: the next build goes on from here. */
+  /**
+   * Records that every file in the tree is whole: the next build goes on from here.
+   * @throws LabError when the tree is gone
+   */
   async keep(): Promise<void> {
     const record = { format, boot: await bootId(), layout: this.layout };
-    await writeFileAtomic(this.record, JSON.stringify(record));
+    try {
+      await writeFileAtomic(this.record, JSON.stringify(record));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      throw new LabError(
+        `${this.folder} was removed while the module was built in it`,
+        ExitCode.infrastructureFailed,
+        "Was the stack destroyed meanwhile? `vexlab up STACK` brings it back.",
+        { cause: error },
+      );
+    }
     const now = new Date();
     await utimes(join(this.folder, ".."), now, now);
   }

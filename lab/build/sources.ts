@@ -119,7 +119,7 @@ export async function hashSources(folder: string, manifest: Manifest): Promise<s
   const sources = await listSources(folder, manifest);
   const slot = pLimit(atOnce);
   const contents = await Promise.all(
-    sources.map(({ path, target }) => target ?? slot(() => hashFile(join(folder, path)))),
+    sources.map(({ path, target }) => slot(() => target ?? hashFile(join(folder, path)))),
   );
   const hash = createHash("sha256");
   sources.forEach(({ path, executable, target }, index) => {

@@ -251,7 +251,9 @@ describe("back to a boot", () => {
     const outputs = ups.map((up) => expectExit(up, 0).all);
     for (const output of outputs) expect(output).toMatch(FORK_LINE);
     expect(outputs.filter((output) => output.includes("boot and save"))).toHaveLength(1);
-    expect((await finished()).length).toBe(before.length + 1);
+    // An older one may have been evicted for it.
+    const made = (await finished()).filter((name) => !before.includes(name));
+    expect(made).toHaveLength(1);
     // Another checkout may be making one.
     const left = (await readdir(warm)).filter((name) => {
       const maker = /^\.building-(\d+)-/.exec(name)?.[1];

@@ -46,6 +46,18 @@ const edit = (path: string, content: string): Promise<void> =>
   writeFile(join(source, path), content);
 
 describe("a build tree", () => {
+  it("says that it was removed, when it was", async () => {
+    const removed = use(async (tree) => {
+      await tree.prepare(source, manifest);
+      await rm(dirname(tree.folder), { recursive: true });
+      await tree.keep();
+    });
+    await expect(removed).rejects.toMatchObject({
+      message: `${join(trees, key, "tree")} was removed while the module was built in it`,
+      exitCode: 3,
+    });
+  });
+
   it("keeps the outputs and the times of sources that have not changed", async () => {
     expect(await build({ "kernel/a.o": "object" })).toBe("clean");
     const before = await stat(inTree("kernel/a.h"));
