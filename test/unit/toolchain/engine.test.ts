@@ -58,4 +58,15 @@ describe("the engine's environment", () => {
     expect(environment).not.toHaveProperty("PULUMI_CONFIG_PASSPHRASE");
     expect(environment).not.toHaveProperty("PULUMI_STACK");
   });
+
+  it("lets Go's programs keep their garbage, unless the user says how they collect it", () => {
+    const toolchain = { folder: "/c/t", bin: "/c/t/bin", home: "/c/t/home", tools: [] };
+    const collection = (base: NodeJS.ProcessEnv): unknown => {
+      const { GOGC, GOMEMLIMIT } = environmentOf(engineOf(toolchain, where, base), base);
+      return { GOGC, GOMEMLIMIT };
+    };
+    expect(collection({})).toEqual({ GOGC: "off", GOMEMLIMIT: "512MiB" });
+    expect(collection({ GOGC: "50" })).toEqual({ GOGC: "50", GOMEMLIMIT: "512MiB" });
+    expect(engineOf(toolchain, where, {}).variables).not.toHaveProperty("GOGC");
+  });
 });
