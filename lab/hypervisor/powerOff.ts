@@ -10,9 +10,9 @@ const killedMs = 2_000;
 const pollMs = 3;
 
 /**
- * Ends a domain, if it runs, without what it has not yet written to its disks. One of the checkout's own daemon is ended by its process: libvirt would
- * ask QEMU to end, and look after 200 ms whether it has (virProcessKillPainfullyDelay of its
- * src/util/virprocess.c).
+ * Ends a domain, if it runs, without what it has not yet written to its disks. One of the checkout's own
+ * daemon is ended by its process: libvirt would ask QEMU to end, and look after 200 ms whether it has
+ * (virProcessKillPainfullyDelay of its src/util/virprocess.c).
  * @param uri as libvirt's clients take it
  */
 export async function powerOff(uri: string, name: string): Promise<void> {
