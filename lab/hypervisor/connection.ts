@@ -20,3 +20,8 @@ export function connectionUri(configuredUri: string, folder: string = daemonFold
     ? `qemu:///session?socket=${daemonSocket(folder)}`
     : configuredUri;
 }
+
+/** Whether a URI that libvirt's clients take is that of the checkout's own daemon. */
+export function isPrivateDaemon(uri: string): boolean {
+  return uri === connectionUri("qemu:///session");
+}

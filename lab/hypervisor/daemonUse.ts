@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonFolder, places } from "../config/places.ts";
-import { connectionUri } from "./connection.ts";
+import { connectionUri, isPrivateDaemon } from "./connection.ts";
 import { startDaemon, stopDaemon } from "./daemon.ts";
 import { isRunning } from "./processes.ts";
 import { domainNames, poolNames } from "./virsh.ts";
@@ -13,7 +13,7 @@ import { domainNames, poolNames } from "./virsh.ts";
  * stopped, because nothing needs it, has left no folder.
  */
 export async function ensureDaemonOf(uri: string): Promise<void> {
-  if (uri === connectionUri("qemu:///session") && existsSync(daemonFolder())) await startDaemon();
+  if (isPrivateDaemon(uri) && existsSync(daemonFolder())) await startDaemon();
 }
 
 const holdsFolder = (): string => join(places().state, "daemon-holds");

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { daemonFolder } from "../config/places.ts";
-import { connectionUri } from "./connection.ts";
+import { isPrivateDaemon } from "./connection.ts";
 import { virsh } from "./virsh.ts";
 
 const killedMs = 2_000;
@@ -16,7 +16,7 @@ const pollMs = 3;
  * @param uri as libvirt's clients take it
  */
 export async function powerOff(uri: string, name: string): Promise<void> {
-  if (uri === connectionUri("qemu:///session")) await kill(name);
+  if (isPrivateDaemon(uri)) await kill(name);
   // It also waits until libvirt has noticed. Fails when the domain doesn't run, or never did.
   await virsh(uri, ["destroy", name]).catch(() => undefined);
 }

@@ -27,22 +27,21 @@ try {
   console.log(error.stack);
 }`;
 
+/** What a program prints that runs as Pulumi's does, with the preload. */
+async function printed(text: string): Promise<string> {
+  const preload = "--import=./toolchain/programPreload.js";
+  const argv = [preload, "--input-type=module", "--eval", text];
+  return (await execa(process.execPath, argv)).stdout;
+}
+
 it("keeps Pulumi's stack frames in their package, which Node can format", async () => {
-  const { stdout } = await execa(process.execPath, [
-    "--import=./toolchain/programPreload.js",
-    "--input-type=module",
-    "--eval",
-    program,
-  ]);
+  const stdout = await printed(program);
   expect(stdout).toMatch(/node_modules\/@pulumi\/pulumi\/resource\.js:/);
   expect(stdout).not.toMatch(/node_modules\/@pulumi\/resource\.ts/);
 }, 30_000);
 
 it("leaves unloaded what Pulumi needs for functions that run in a cloud", async () => {
-  const { stdout } = await execa(process.execPath, [
-    "--import=./toolchain/programPreload.js",
-    "--input-type=module",
-    "--eval",
+  const stdout = await printed(
     `import { createRequire } from "node:module";
      const require = createRequire(process.cwd() + "/index.ts");
      const pulumi = require("@pulumi/pulumi");
@@ -51,15 +50,12 @@ it("leaves unloaded what Pulumi needs for functions that run in a cloud", async 
      console.log(loaded());
      console.log(typeof pulumi.automation.LocalWorkspace, loaded() > 0);
      console.log(await pulumi.runtime.serializeFunction(() => 42).then(({ text }) => text.includes("42")));`,
-  ]);
+  );
   expect(stdout.split("\n")).toEqual(["0", "function true", "true"]);
 }, 30_000);
 
 it("leaves unloaded what Pulumi needs for tracing, until something is traced", async () => {
-  const { stdout } = await execa(process.execPath, [
-    "--import=./toolchain/programPreload.js",
-    "--input-type=module",
-    "--eval",
+  const stdout = await printed(
     `import { createRequire } from "node:module";
      const require = createRequire(process.cwd() + "/index.ts");
      const loaded = () => Object.keys(require.cache).some((file) => /(sdk-trace-node|v8Hooks)/.test(file)
@@ -71,7 +67,7 @@ it("leaves unloaded what Pulumi needs for tracing, until something is traced", a
      tracing.start("http://127.0.0.1:1/api/v2/spans");
      console.log(typeof tracing.newSpan("a span").spanContext().traceId, loaded());
      process.exit();`,
-  ]);
+  );
   expect(stdout.split("\n")).toEqual(["false", "string true"]);
 }, 30_000);
 
