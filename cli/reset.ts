@@ -12,7 +12,9 @@ export function register(program: Command): void {
     .description("bring a guest back to just after its boot: memory, disks, everything")
     .action(async (stack: string) => {
       const guest = await knownGuest(stack);
-      const outcome = await cancellable((signal) => warmStart(guest, terminalProgress(), signal));
+      const outcome = await cancellable((signal) =>
+        warmStart(guest, terminalProgress(), { signal }),
+      );
       process.stdout.write(
         "warm" in outcome
           ? `The guest of stack ${stack} is as after its boot.\n`

@@ -10,6 +10,7 @@ import { verbInput } from "../lab/config/verbInput.ts";
 import { cancellable } from "../lab/config/cancellation.ts";
 import { startDomain, stopDomain } from "../lab/guest/power.ts";
 import { readGuestRecord } from "../lab/guest/record.ts";
+import { GuestSession } from "../lab/guest/session.ts";
 import { waitForGuest } from "../lab/guest/wait.ts";
 import { connectionUri } from "../lab/hypervisor/connection.ts";
 import { jsonText } from "../lab/report/json.ts";
@@ -146,7 +147,10 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
     const started =
       input.warm === "auto" &&
       (await cancellable((signal) =>
-        warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, signal),
+        warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, {
+          signal,
+          beside: () => void GuestSession.prepare(),
+        }),
       ));
     const hasBooted = started && "warm" in started;
     const result = await waitForGuest(

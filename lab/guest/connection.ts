@@ -11,6 +11,11 @@ import type { ConnectOptions, GuestAddress } from "./session.ts";
  */
 const keepalive = { keepaliveInterval: 15_000, keepaliveCountMax: 8 };
 
+/** ssh2, which most commands end without. */
+export async function loadClient(): Promise<typeof import("ssh2")> {
+  return (await import("ssh2")).default;
+}
+
 /**
  * An authenticated SSH connection, or a GuestError that says how far it came.
  */
@@ -19,8 +24,7 @@ export async function openConnection(
   options: ConnectOptions,
 ): Promise<Client> {
   const where = `${address.host}:${address.port}`;
-  // Most commands end without it.
-  const { default: ssh2 } = await import("ssh2");
+  const ssh2 = await loadClient();
   const privateKey = await readPrivateKey(address.privateKeyFile);
   const pinned = await pinnedHostKeys(address.knownHostsFile, address.host, address.port);
   if (pinned.length === 0) {

@@ -27,6 +27,14 @@ export interface ControlOptions extends ConnectOptions {
 }
 
 /** What makes the copy of a saved guest a guest of its own. */
+/** A line of fstab(5). */
+export interface FileSystemMount {
+  readonly source: string;
+  readonly folder: string;
+  readonly type: string;
+  readonly options: string;
+}
+
 export interface GuestIdentity {
   readonly hostname: string;
   /** 32 hexadecimal digits; see machine-id(5). */
@@ -37,8 +45,8 @@ export interface GuestIdentity {
   readonly authorizedKey: string;
   /** As in the meta-data of the guest's cloud-init disk, so that a cold boot finds nothing new. */
   readonly instanceId: string;
-  /** Whether to mount the share, by its line in /etc/fstab. */
-  readonly mount: boolean;
+  /** How to mount the share: by its line in /etc/fstab, or as one of fstab(5) says; not at all. */
+  readonly mount: "fstab" | FileSystemMount | undefined;
   /** Whether sshd must listen again, with the new key, when this ends. */
   readonly sshd: boolean;
 }

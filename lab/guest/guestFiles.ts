@@ -35,6 +35,7 @@ const files = [
     "identity.py",
     "ktap.py",
     "manifest.py",
+    "mount.py",
     "output.py",
     "process.py",
     "run.py",

@@ -9,7 +9,7 @@
 import type { Readable } from "node:stream";
 import type { Client } from "ssh2";
 import { runCommand } from "./command.ts";
-import { openConnection } from "./connection.ts";
+import { loadClient, openConnection } from "./connection.ts";
 import { GuestError } from "./guestError.ts";
 import { downloadFile, uploadFile, uploadTree } from "./transfer.ts";
 
@@ -69,6 +69,11 @@ export class GuestSession {
     readonly address: GuestAddress,
     private readonly client: Client,
   ) {}
+
+  /** Loads what connecting takes, for somebody who waits for something else first. */
+  static async prepare(): Promise<void> {
+    await loadClient();
+  }
 
   /**
    * Connects and authenticates, in one attempt.

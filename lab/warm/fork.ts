@@ -6,7 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
-import { ControlSession } from "../guest/controlSession.ts";
+import { ControlSession, type GuestIdentity } from "../guest/controlSession.ts";
 import { makeKeyPair } from "../guest/ed25519.ts";
 import { forkXml, type ForkDefinition } from "../hypervisor/forkXml.ts";
 import { namingHolder } from "../hypervisor/portHolder.ts";
@@ -86,21 +86,24 @@ export async function overlay(
 
 /**
  * Gives a fork its identity.
- * @param options.own whether it is the stack's own guest, which people use: the share is mounted, by
- * its line in /etc/fstab, and sshd listens
+ * @param options.own whether it is the stack's own guest, which people use: sshd listens
  * @returns the open session, and the guest's host key as known_hosts has it
  * @throws GuestError when the agent doesn't answer
  */
 export async function identify(
   socket: string,
   identity: ForkIdentity,
-  options: { readonly own: boolean; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly own: boolean;
+    readonly mount: GuestIdentity["mount"];
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<{
   readonly session: ControlSession;
   readonly hostKey: string;
   readonly problems: readonly string[];
 }> {
-  const { own, signal } = options;
+  const { own, mount, signal } = options;
   const session = await ControlSession.connect(socket, {
     deadlineMs: agentMs,
     user: identity.user,
@@ -114,7 +117,7 @@ export async function identify(
       hostKey: { private: hostKey.privateKey, public: hostKey.publicKey },
       authorizedKey: identity.authorizedKeys.join("\n"),
       instanceId: identity.instanceId,
-      mount: own,
+      mount,
       sshd: own,
     });
     return { session, hostKey: hostKey.publicKey, problems };

@@ -113,14 +113,13 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
     const { session, problems } = await identify(
       socket,
       { user, ...identity },
-      { own: false, signal },
+      { own: false, mount: mountBuilds, signal },
     );
     const close = async (): Promise<void> => {
       session.close();
       await remove();
     };
     if (problems.length === 0) {
-      await asRoot(session, mountBuilds);
       let views = 0;
       const run: Guest["run"] = (argv, options) => {
         const root = argv[0] === "sudo" && argv[1] === "-n";
@@ -151,10 +150,12 @@ export async function startSibling(base: ForkBase, signal?: AbortSignal): Promis
  * layer (Documentation/filesystems/overlayfs.rst), so the client may cache it (cache=loose,
  * Documentation/filesystems/9p.rst).
  */
-const mountBuilds = [
-  ...["mount", "-t", "9p", "-o", "trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose"],
-  ...[share.tag, siblingFolders.builds],
-];
+const mountBuilds = {
+  source: share.tag,
+  folder: siblingFolders.builds,
+  type: "9p",
+  options: "trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose",
+};
 const layOverScript = `\
 install -d -o "$4" "$2" $3/upper $3/work
 exec mount -t overlay -o "lowerdir=$1,upperdir=$3/upper,workdir=$3/work" overlay "$2"

@@ -24,7 +24,7 @@ import type { Progress } from "../report/progress.ts";
 import { splitDocuments, type DocumentIdentity } from "./documents.ts";
 import { identify, overlay, startFork } from "./fork.ts";
 import { warmKey, type WarmKeyParts } from "./key.ts";
-import { makeWarmImage, settleScript } from "./template.ts";
+import { makeWarmImage, restMs, settleScript } from "./template.ts";
 import {
   holdWarmImage,
   openWarmImage,
@@ -104,7 +104,7 @@ export async function describeStack(
     documents: neutral,
     emulator: `${version.stdout} ${changed.mtimeMs}`,
     libvirt,
-    preparation: settleScript,
+    preparation: `${settleScript}${restMs}`,
   };
   const key = warmKey(parts);
   const imageDisk = join(image, diskNames.root);
@@ -210,6 +210,12 @@ async function refuseIfUsed(key: string, except: string | undefined): Promise<vo
   );
 }
 
+export interface WarmStartOptions {
+  readonly signal?: AbortSignal;
+  /** Called while QEMU starts: for work of the caller's that would have to be done afterwards. */
+  readonly beside?: () => void;
+}
+
 /**
  * Starts the stack's guest from a warm image, whatever it was doing; its disks are then as just
  * after a boot. One that was started warm is ready, its host key pinned, and it has announced on its
@@ -220,7 +226,7 @@ async function refuseIfUsed(key: string, except: string | undefined): Promise<vo
 export async function warmStart(
   guest: StackGuest,
   progress: Progress,
-  signal?: AbortSignal,
+  { signal, beside }: WarmStartOptions = {},
 ): Promise<StartOutcome> {
   const defined = await readDefined(guest);
   const { facts } = defined;
@@ -242,7 +248,9 @@ export async function warmStart(
       warm = await ensureWarmImage(guest, described, progress, options);
       await layOver(warm, guest);
     }
-    await startFrom(warm, guest, described, progress, signal);
+    const starting = startFrom(warm, guest, described, progress, signal);
+    beside?.();
+    await starting;
     return { warm };
   } catch (error) {
     if (signal?.aborted || !(error instanceof Error)) throw error;
@@ -302,7 +310,7 @@ async function startFrom(
     const { session, hostKey, problems } = await identify(
       socket,
       { user, ...identity },
-      { own: true, signal },
+      { own: true, mount: "fstab", signal },
     );
     session.close();
     if (problems.length > 0) throw new LabError(problems.join("; "), ExitCode.infrastructureFailed);

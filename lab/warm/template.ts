@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { booted } from "../guest/boot.ts";
@@ -56,6 +57,13 @@ sync
 `;
 
 /**
+ * How long the guest rests before it is saved: what systemd, udev and the journal still do about the
+ * script above would otherwise be done by every fork, in which all of it has to be translated anew. The
+ * last of it is that udev ends its idle workers, after 3 s (on_post in systemd's src/udev/udevd.c).
+ */
+export const restMs = 5000;
+
+/**
  * Boots and saves a guest under the request's key, which the caller has locked.
  * @throws LabError when it doesn't get ready or can't be saved; nothing is left of it then.
  */
@@ -96,6 +104,7 @@ export async function makeWarmImage(
       await virsh(libvirtUri, ["create", xmlFile]);
       await bootTemplate({ ...request, domain: name, consoleFile }, progress, signal);
       kernelRelease = await settle(controlSocket, request.user, signal);
+      await sleep(restMs, undefined, { ...(signal && { signal }) });
       await saveState(libvirtUri, name, warm.state, request.sockets);
     } finally {
       await virsh(libvirtUri, ["destroy", name]).catch(() => undefined);

@@ -254,6 +254,9 @@ class Agent:
         self.greeted = True
         self.locale = locale_variables(self.root)
         self.tell({"hello": nonce, "agent": VERSION, "kernel": os.uname().release})
+        # A guest that is going to be saved has it done, then, for all its copies.
+        self.flush()
+        identity.prepare()
 
     def start(self, number, message):
         if not isinstance(number, int):

@@ -37,6 +37,11 @@ def renew(wanted, root="/"):
     return Renewal(wanted, root).run()
 
 
+def prepare():
+    """Loads what `renew` uses of modules that take long to load."""
+    from . import mount  # noqa: F401
+
+
 def later(wanted, root="/"):
     """What of `renew` was put off: a guest without an SSH port starts sshd's program anew, a tenth of a
     second of its first one, when it has had time for what it was started for."""
@@ -58,11 +63,10 @@ class Renewal:
             # Before sshd starts anew, since that seeds itself from it.
             self.attempt("seed the kernel's random pool", self.seed_pool)
         self.attempt("replace the SSH host key", self.replace_host_key)
-        # These two take longest, so they run beside the other steps. Where nobody comes in by SSH the
-        # first can wait: see `later`.
+        # It takes longest, so it runs beside the other steps. Where nobody comes in by SSH it can wait:
+        # see `later`.
         waits = wanted.get("sshd")
         sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
-        mount = self.attempt("mount the share", self.begin_mount) if wanted.get("mount") else None
         if self.is_guest:
             self.attempt("drop the cloud-init disk's buffers", self.drop_buffers)
         self.attempt("write the random seed", self.write_seed)
@@ -72,8 +76,8 @@ class Renewal:
         self.attempt("rename cloud-init's instance", self.rename_instance)
         if waits:
             self.attempt("say on the console who it is", self.announce)
-        if mount is not None:
-            self.attempt("mount the share", lambda: ended(mount))
+        if wanted.get("mount"):
+            self.attempt("mount the share", self.mount_share)
         if sshd is not None:
             self.attempt("see sshd listen again", lambda: self.restarted(sshd))
         return self.problems
@@ -249,9 +253,18 @@ class Renewal:
         lines = f"\nVEXLAB-HOST-KEY {key}\nVEXLAB-READY {result}\n"
         in_place(self.path(CONSOLE), 2 * lines)
 
-    def begin_mount(self):
-        # By its line in /etc/fstab, with the options of the share. Mounted already is well, too.
-        return None if os.path.ismount(self.path(MOUNT_POINT)) else spawn("mount", MOUNT_POINT)
+    def mount_share(self):
+        from . import mount
+
+        line = self.wanted["mount"]
+        if line == "fstab":
+            folder = MOUNT_POINT
+            source, kind, options = mount.line_of(read(self.path("/etc/fstab")) or "", folder)
+        else:
+            source, folder, kind, options = (line[key] for key in ("source", "folder", "type", "options"))
+        # Mounted already is well, too.
+        if not os.path.ismount(self.path(folder)):
+            mount.mount(source, self.path(folder), kind, options)
 
 
 def hosts_with(text, old, name):

@@ -1,7 +1,7 @@
 /**
  * The identity that guest/bin/vexlab-agent gives a copied guest, on a folder that stands for /: the
- * kernel's clock, random pool and disk buffers are left alone then, everything else is real. mount and
- * systemctl are small programs of the test's own.
+ * kernel's clock, random pool and disk buffers are left alone then, everything else is real. systemctl
+ * is a small program of the test's own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -31,7 +31,7 @@ const identity: GuestIdentity = {
   hostKey: { private: "PRIVATE\nKEY\n", public: makeKeyPair("fork-1").publicKey },
   authorizedKey: "ssh-ed25519 BBBB mine",
   instanceId: "fork-1-abc",
-  mount: true,
+  mount: undefined,
   sshd: true,
 };
 const oldId = "f".repeat(32);
@@ -65,10 +65,8 @@ beforeEach(async () => {
   await put("run/cloud-init/.instance-id", "template-xyz\n");
   await put("run/cloud-init/result.json", '{"v1": {\n "datasource": "NoCloud", "errors": []}}\n');
   await put("dev/ttyS0", "");
-  for (const program of ["mount", "systemctl"]) {
-    await put(`bin/${program}`, `#!/bin/sh\necho ${program} "$@" >>${root}/called\n`);
-    await chmod(join(root, "bin", program), 0o755);
-  }
+  await put("bin/systemctl", `#!/bin/sh\necho systemctl "$@" >>${root}/called\n`);
+  await chmod(join(root, "bin/systemctl"), 0o755);
 });
 afterEach(() => port.close());
 
@@ -107,11 +105,11 @@ test("where nobody comes in by SSH, sshd takes its key later", async () => {
   expect(port.complaints).toBe("");
 }, 20_000);
 
-test("names, keys and cloud-init's instance become the fork's; no child process but the mount", async () => {
+test("names, keys and cloud-init's instance become the fork's; no child process", async () => {
   await startSshd();
   expect(await renew()).toEqual([]);
   expect(await text("run/heard")).toBe("listens\n");
-  expect(await text("called")).toBe("mount /mnt/vexfs-src\n");
+  await expect(text("called")).rejects.toThrow("ENOENT");
 
   expect(await text("etc/hostname")).toBe("fork-1\n");
   expect(await text("proc/sys/kernel/hostname")).toBe("fork-1");
@@ -155,26 +153,25 @@ test("names, keys and cloud-init's instance become the fork's; no child process 
 });
 
 test("twice is as well as once; an sshd that does not run is left to systemd", async () => {
-  expect(await renew({ mount: false })).toEqual([]);
+  expect(await renew()).toEqual([]);
   expect(await text("called")).toBe("systemctl try-restart --no-block ssh\n");
   const hosts = await text("etc/hosts");
   const session = await port.session();
-  expect(await session.renewIdentity({ ...identity, mount: false })).toEqual([]);
+  expect(await session.renewIdentity(identity)).toEqual([]);
   expect(await text("etc/hosts")).toBe(hosts);
 });
 
 test("each step that fails is a sentence, and the others are done", async () => {
-  await put("bin/mount", "#!/bin/sh\necho 'mount: no such tag' >&2\nexit 32\n");
   await put("bin/systemctl", "#!/bin/sh\nexit 1\n");
   await rm(join(root, "etc/ssh"), { recursive: true });
   await rm(join(root, "var/lib/cloud/data/instance-id"));
-  const problems = await renew({ machineId: "short" });
+  const problems = await renew({ machineId: "short", mount: "fstab" });
   expect(problems).toEqual([
     expect.stringMatching(/^can't replace the SSH host key: .*No such file/),
     expect.stringMatching(/^can't make sshd take its key: systemctl try-restart .*status 256/),
     "can't write the machine id: 'short' is not 32 hexadecimal digits",
     "can't rename cloud-init's instance: cloud-init has not named an instance yet",
-    "can't mount the share: mount /mnt/vexfs-src: mount: no such tag",
+    "can't mount the share: /etc/fstab has no line for /mnt/vexfs-src",
   ]);
   expect(await text("etc/machine-id")).toBe(`${oldId}\n`);
   expect(await text("etc/hostname")).toBe("fork-1\n");
