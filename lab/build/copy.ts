@@ -13,9 +13,13 @@ import {
 } from "node:fs/promises";
 import { dirname, join, relative } from "node:path/posix";
 import { isDeepStrictEqual } from "node:util";
+import pLimit from "p-limit";
 import { ConfigurationError, ExitCode, LabError } from "../config/errors.ts";
 import { readManifest, type Manifest } from "../config/manifest.ts";
 import { listSources, type Source } from "./sources.ts";
+
+/** Files that are copied at the same time. */
+const atOnce = 8;
 
 // An editor that saves by renaming makes files vanish for a moment.
 const attempts = 3;
@@ -48,23 +52,36 @@ export async function copySources(source: string, copy: string): Promise<Manifes
 
 /** Copies the sources of a folder; modes become 644 or 755, times are new. */
 export async function copyTree(source: string, copy: string, manifest: Manifest): Promise<void> {
-  await mkdir(copy, { recursive: true });
-  for (const one of await listSources(source, manifest)) await copySource(source, copy, one);
+  const sources = await listSources(source, manifest);
+  for (const folder of new Set(sources.map(({ path }) => dirname(path))))
+    await mkdir(join(copy, folder), { recursive: true });
+  const root = await realpath(source);
+  const slot = pLimit(atOnce);
+  // Settled, not all: nothing may be written any more when the copy is removed.
+  const copied = await Promise.allSettled(
+    sources.map((one) => slot(() => copyOne(source, root, copy, one))),
+  );
+  for (const each of copied) if (each.status === "rejected") throw each.reason;
 }
 
 /** Copies one source, with the folders above it; nothing of that name is there yet. */
-export async function copySource(
+export async function copySource(source: string, copy: string, one: Source): Promise<void> {
+  await mkdir(dirname(join(copy, one.path)), { recursive: true });
+  await copyOne(source, await realpath(source), copy, one);
+}
+
+async function copyOne(
   source: string,
+  root: string,
   copy: string,
   { path, executable, target }: Source,
 ): Promise<void> {
   const to = join(copy, path);
-  await mkdir(dirname(to), { recursive: true });
   if (target !== undefined) {
     await symlink(target, to);
     return;
   }
-  await copyContent(source, path, to).catch((error: unknown) => {
+  await copyContent(root, path, to).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
     throw new ConfigurationError(source, [
       { key: path, problem: "cannot be read", allowed: "a readable file" },
@@ -77,13 +94,14 @@ export async function copySource(
  * Copies the file that really lies there. A guest that may write to the share can put a link in the
  * place of a file, or of a folder above it, after the sources were listed: what it points to would come
  * into the build, which the guest gets.
+ * @param root the source folder's real path
  */
-async function copyContent(source: string, path: string, to: string): Promise<void> {
+async function copyContent(root: string, path: string, to: string): Promise<void> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const file = await open(join(source, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(vanished);
+  const file = await open(join(root, path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(vanished);
   try {
     const opened = `/proc/self/fd/${file.fd}`;
-    const isThere = (await readlink(opened)) === join(await realpath(source), path);
+    const isThere = (await readlink(opened)) === join(root, path);
     if (!isThere || !(await file.stat()).isFile()) throw changed(path);
     await copyFile(opened, to, constants.COPYFILE_FICLONE);
   } finally {
