@@ -1,7 +1,6 @@
 /** The stacks' configuration files, as far as they can be read without Pulumi. */
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import fastGlob from "fast-glob";
 import { parse } from "yaml";
 
 export interface StackFile {
@@ -26,6 +25,8 @@ export async function readStackFile(checkout: string, stack: string): Promise<St
 
 /** All of them, by name. */
 export async function stackFiles(checkout: string): Promise<StackFile[]> {
+  // Most commands end without it.
+  const { default: fastGlob } = await import("fast-glob");
   const names = await fastGlob("Pulumi.*.yaml", { cwd: join(checkout, "stacks") });
   const stacks = names.map((name) => basename(name, ".yaml").slice("Pulumi.".length)).sort();
   return Promise.all(stacks.map((stack) => readStackFile(checkout, stack)));

@@ -125,7 +125,7 @@ async function answered(folder: string, daemon: ChildProcess): Promise<void> {
         `See ${folder}/libvirtd.log; is the package libvirt-daemon-system installed?`,
       );
     }
-    await sleep(50);
+    await sleep(10);
   }
 }
 

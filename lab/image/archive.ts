@@ -4,7 +4,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import fastGlob from "fast-glob";
 import { ExitCode, LabError } from "../config/errors.ts";
 import { findDebianArchive, parseDeb822, parseOneLine, type DebianArchive } from "./aptSources.ts";
 
@@ -32,6 +31,8 @@ export async function packageArchive(
       );
   if (main) return { main, ...(security ? { security } : {}) };
 
+  // Most commands end without it.
+  const { default: fastGlob } = await import("fast-glob");
   const lists = await fastGlob(["sources.list", "sources.list.d/*.{list,sources}"], {
     cwd: aptFolder,
   });

@@ -8,7 +8,6 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import fastGlob from "fast-glob";
 import { debianReleases, type DebianImage } from "../config/debianReleases.ts";
 import {
   kernelOfRecipe,
@@ -193,6 +192,8 @@ export const imageSources = dirname(fileURLToPath(import.meta.url));
  * 16 hex digits.
  */
 export async function hashRecipe(one: Recipe, sources: string = imageSources): Promise<string> {
+  // Most commands end without it.
+  const { default: fastGlob } = await import("fast-glob");
   const names = await fastGlob(
     ["*.sh", ...one.hooks.map((folder) => `hooks/${folder}/**`), "initrd/**", "rootfs/**"],
     {
