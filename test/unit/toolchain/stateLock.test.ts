@@ -41,13 +41,18 @@ describe("a lock in the state folder", () => {
     const program = join(backend, "pulumi");
     await copyFile("/bin/sleep", program);
     // The shell becomes another program, which doesn't know that it has a child.
-    const script = '"$1" 0 & echo $!; exec sleep 60';
+    const script = '"$1" 60 & echo $!; exec sleep 60';
     const parent = spawn("sh", ["-c", script, "sh", program], {
       stdio: ["ignore", "pipe", "ignore"],
     });
     try {
       const [said] = (await once(parent.stdout, "data")) as [Buffer];
       const pid = Number(said.toString());
+      const runs = async (process: number | undefined, name: string): Promise<void> =>
+        expect(await readFile(`/proc/${process ?? 0}/comm`, "utf8")).toBe(`${name}\n`);
+      await vi.waitFor(() => runs(parent.pid, "sleep"), { timeout: 5000 });
+      await vi.waitFor(() => runs(pid, "pulumi"), { timeout: 5000 });
+      process.kill(pid, "SIGKILL");
       const isZombie = async (): Promise<void> =>
         expect(await readFile(`/proc/${pid}/stat`, "utf8")).toContain("(pulumi) Z ");
       await vi.waitFor(isZombie, { timeout: 5000 });
