@@ -149,7 +149,7 @@ async function wait(input: z.output<typeof vmWaitInput>): Promise<void> {
       (await cancellable((signal) =>
         warmStart({ ...domain, stackFolder: folder, user: input.user, bootMs }, progress, {
           signal,
-          beside: () => void GuestSession.prepare(),
+          beside: () => GuestSession.prepare(),
         }),
       ));
     const hasBooted = started && "warm" in started;

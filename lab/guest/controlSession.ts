@@ -26,7 +26,6 @@ export interface ControlOptions extends ConnectOptions {
   readonly user: string;
 }
 
-/** What makes the copy of a saved guest a guest of its own. */
 /** A line of fstab(5). */
 export interface FileSystemMount {
   readonly source: string;
@@ -35,6 +34,7 @@ export interface FileSystemMount {
   readonly options: string;
 }
 
+/** What makes the copy of a saved guest a guest of its own. */
 export interface GuestIdentity {
   readonly hostname: string;
   /** 32 hexadecimal digits; see machine-id(5). */
@@ -45,7 +45,7 @@ export interface GuestIdentity {
   readonly authorizedKey: string;
   /** As in the meta-data of the guest's cloud-init disk, so that a cold boot finds nothing new. */
   readonly instanceId: string;
-  /** How to mount the share: by its line in /etc/fstab, or as one of fstab(5) says; not at all. */
+  /** How to mount the share: by its line in /etc/fstab, or as another line; not at all. */
   readonly mount: "fstab" | FileSystemMount | undefined;
   /** Whether sshd must listen again, with the new key, when this ends. */
   readonly sshd: boolean;

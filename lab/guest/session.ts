@@ -71,8 +71,9 @@ export class GuestSession {
   ) {}
 
   /** Loads what connecting takes, for somebody who waits for something else first. */
-  static async prepare(): Promise<void> {
-    await loadClient();
+  static prepare(): void {
+    // What goes wrong is told when one connects.
+    loadClient().catch(() => undefined);
   }
 
   /**

@@ -104,7 +104,7 @@ export async function makeWarmImage(
       await virsh(libvirtUri, ["create", xmlFile]);
       await bootTemplate({ ...request, domain: name, consoleFile }, progress, signal);
       kernelRelease = await settle(controlSocket, request.user, signal);
-      await sleep(restMs, undefined, { ...(signal && { signal }) });
+      await rest(signal);
       await saveState(libvirtUri, name, warm.state, request.sockets);
     } finally {
       await virsh(libvirtUri, ["destroy", name]).catch(() => undefined);
@@ -193,6 +193,12 @@ async function bootTemplate(
     signal?.removeEventListener("abort", abort);
     stop.abort();
   }
+}
+
+async function rest(signal: AbortSignal | undefined): Promise<void> {
+  await sleep(restMs, undefined, { ...(signal && { signal }) }).catch(() => {
+    throw new LabError("cancelled before the guest was saved", ExitCode.cancelled);
+  });
 }
 
 /** @returns the guest's kernel */
