@@ -21,7 +21,7 @@ BLKFLSBUF = 0x1261
 # What systemd-random-seed(8) keeps.
 SEED_LENGTH = 512
 MOUNT_POINT = "/mnt/vexfs-src"
-# Seconds for the mount and for telling systemd, in all.
+# Seconds for telling systemd.
 PROGRAM_DEADLINE = 30
 # Seconds for sshd to listen again.
 SSHD_DEADLINE = 15
@@ -63,8 +63,8 @@ class Renewal:
             # Before sshd starts anew, since that seeds itself from it.
             self.attempt("seed the kernel's random pool", self.seed_pool)
         self.attempt("replace the SSH host key", self.replace_host_key)
-        # It takes longest, so it runs beside the other steps. Where nobody comes in by SSH it can wait:
-        # see `later`.
+        # sshd's new start takes longest, so it is beside the other steps. Where nobody comes in by SSH it
+        # can wait: see `later`.
         waits = wanted.get("sshd")
         sshd = self.attempt("make sshd take its key", self.reload_sshd) if waits else None
         if self.is_guest:
@@ -163,7 +163,7 @@ class Renewal:
         before = self.sshd_file()
         if self.hang_up_sshd():
             return before
-        ended(spawn("systemctl", "try-restart", "--no-block", "ssh"))
+        run("systemctl", "try-restart", "--no-block", "ssh")
         return None
 
     def hang_up_sshd(self):
@@ -288,28 +288,19 @@ def hosts_with(text, old, name):
     return "\n".join(lines) + "\n"
 
 
-def spawn(*argv):
-    """Starts a program; [its number, its words, where it says why it fails]."""
+def run(*argv):
+    """Runs a program; raises with its message when it fails or hangs."""
     reader, writer = os.pipe()
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
-        pid = os.posix_spawnp(
-            argv[0], argv, os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE]
-        )
-    except OSError:
-        os.close(reader)
-        raise
-    finally:
-        os.close(writer)
-    return pid, argv, reader
-
-
-def ended(program):
-    """Waits for a program; raises with its message when it fails or hangs."""
-    pid, argv, reader = program
-    os.set_blocking(reader, False)
-    give_up = time.monotonic() + PROGRAM_DEADLINE
-    try:
+        try:
+            actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
+            pid = os.posix_spawnp(
+                argv[0], argv, os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE]
+            )
+        finally:
+            os.close(writer)
+        os.set_blocking(reader, False)
+        give_up = time.monotonic() + PROGRAM_DEADLINE
         while True:
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:

@@ -19,10 +19,10 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 /** What a script prints as JSON; `words` are its arguments. */
 async function python(script: string, ...words: string[]): Promise<unknown> {
-  const inside = ["unshare", "--user", "--map-root-user", "--mount"];
+  const namespaces = ["--user", "--map-root-user", "--mount"];
   const argv = ["python3", "-B", "-c", `import json, sys\n${script}`, ...words];
-  const [file = "", ...rest] = [...inside, ...argv];
-  const { stdout } = await execa(file, rest, { env: { PYTHONPATH: library } });
+  const env = { PYTHONPATH: library };
+  const { stdout } = await execa("unshare", [...namespaces, ...argv], { env });
   return JSON.parse(stdout) as unknown;
 }
 

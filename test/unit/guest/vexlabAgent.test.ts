@@ -1,7 +1,7 @@
 /**
  * The identity that guest/bin/vexlab-agent gives a copied guest, on a folder that stands for /: the
- * kernel's clock, random pool and disk buffers are left alone then, everything else is real. systemctl
- * is a small program of the test's own.
+ * kernel's clock, random pool and disk buffers are left alone then, everything else is real. mount and
+ * systemctl are small programs of the test's own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -65,8 +65,10 @@ beforeEach(async () => {
   await put("run/cloud-init/.instance-id", "template-xyz\n");
   await put("run/cloud-init/result.json", '{"v1": {\n "datasource": "NoCloud", "errors": []}}\n');
   await put("dev/ttyS0", "");
-  await put("bin/systemctl", `#!/bin/sh\necho systemctl "$@" >>${root}/called\n`);
-  await chmod(join(root, "bin/systemctl"), 0o755);
+  for (const program of ["mount", "systemctl"]) {
+    await put(`bin/${program}`, `#!/bin/sh\necho ${program} "$@" >>${root}/called\n`);
+    await chmod(join(root, "bin", program), 0o755);
+  }
 });
 afterEach(() => port.close());
 

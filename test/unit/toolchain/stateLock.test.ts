@@ -48,9 +48,9 @@ describe("a lock in the state folder", () => {
     try {
       const [said] = (await once(parent.stdout, "data")) as [Buffer];
       const pid = Number(said.toString());
-      const runs = async (process: number | undefined, name: string): Promise<void> =>
-        expect(await readFile(`/proc/${process ?? 0}/comm`, "utf8")).toBe(`${name}\n`);
-      await vi.waitFor(() => runs(parent.pid, "sleep"), { timeout: 5000 });
+      const runs = async (number: number, name: string): Promise<void> =>
+        expect(await readFile(`/proc/${number}/comm`, "utf8")).toBe(`${name}\n`);
+      await vi.waitFor(() => runs(parent.pid ?? 0, "sleep"), { timeout: 5000 });
       await vi.waitFor(() => runs(pid, "pulumi"), { timeout: 5000 });
       process.kill(pid, "SIGKILL");
       const isZombie = async (): Promise<void> =>
